@@ -1,0 +1,1 @@
+"""The servers a person has added, and where their secrets are kept."""

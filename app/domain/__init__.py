@@ -1,0 +1,1 @@
+"""Pure values and rules of Uphaul: standard library only, no I/O, no await, no clock."""
