@@ -104,7 +104,11 @@ class IntakeReport:
 
 @dataclass(slots=True)
 class Batch:
-    """What one drop or one command made; owned by the engine. Times are seconds since the epoch."""
+    """What one drop or one command made; owned by the engine. Times are seconds since the epoch.
+
+    ``roots`` are the dropped paths: an intake that was cut short (``scanning`` in the journal) walks them again.
+    ``done_bytes`` sums the transfers' done bytes; it is counted along, not stored.
+    """
 
     id: str
     name: str
@@ -117,9 +121,11 @@ class Batch:
     finished_at: float | None = None
     scanning: bool = False
     paused: bool = False
+    roots: tuple[str, ...] = ()
     report: IntakeReport | None = None
     ending: CancelEnding | None = None
     answer: str = ""
+    done_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ TRANSITIONS: Mapping[tuple[TransferState, Step], TransferState] = MappingProxyTy
         (_S.PAUSED, _E.RESUME): _S.QUEUED,
         (_S.CANCELLING, _E.CONFIRM): _S.CANCELLED,
         (_S.CANCELLING, _E.FINISHED_FIRST): _S.COMPLETED,
+        (_S.CANCELLED, _E.FINISHED_FIRST): _S.COMPLETED,
         (_S.CANCELLING, _E.UNDO): _S.QUEUED,
     }
     | {(state, _E.FAIL): _S.FAILED for state in RUNNING | {_S.QUEUED}}

@@ -152,6 +152,13 @@ class CancelServer(Protocol):
         """Ask the server to cancel a whole batch, however many files it has."""
 
 
+class FindServer(Protocol):
+    """The power to find a file by its idempotency key, when the answer that carried its id was lost."""
+
+    async def find(self, key: str) -> RemoteFile | None:
+        """Return the file made with *key*, or None if the server has none."""
+
+
 class DeleteServer(Protocol):
     """The power to delete a stored file."""
 
