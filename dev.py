@@ -252,8 +252,8 @@ def say(text: str) -> None:
 
 
 def must_work(command: Sequence[str]) -> None:
-    """Run one step of making the environment; Stop if it fails (it has said why)."""
-    if subprocess.call(command, stdout=sys.stderr) != 0:
+    """Run one step of the preparations; Stop if it fails (it has said why on standard error)."""
+    if subprocess.call(command, stdout=subprocess.DEVNULL) != 0:
         raise Stop(f"This did not work: {shlex.join(command)}")
 
 
