@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,11 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How a send ended well. ``processing``: all bytes are accepted but the server still works on them."""
+    """How a send ended well: the server holds and has verified all bytes. ``answer`` is its own short word."""
 
     remote_id: str
     answer: str = ""
     sha256: str | None = None
-    processing: bool = False
 
 
 class RemoteState(StrEnum):
@@ -129,6 +128,7 @@ class RemoteServer(Protocol):
         """Close the connections."""
 
 
+@runtime_checkable
 class BatchServer(Protocol):
     """The power to group files."""
 
@@ -142,6 +142,7 @@ class BatchServer(Protocol):
         """Call *each* for every file of the batch as the server lists it."""
 
 
+@runtime_checkable
 class CancelServer(Protocol):
     """The power to cancel by HTTP. An answer of 404 or 400 is an answer, not an error."""
 
@@ -152,6 +153,7 @@ class CancelServer(Protocol):
         """Ask the server to cancel a whole batch, however many files it has."""
 
 
+@runtime_checkable
 class FindServer(Protocol):
     """The power to find a file by its idempotency key, when the answer that carried its id was lost."""
 
@@ -159,6 +161,7 @@ class FindServer(Protocol):
         """Return the file made with *key*, or None if the server has none."""
 
 
+@runtime_checkable
 class DeleteServer(Protocol):
     """The power to delete a stored file."""
 

@@ -1,0 +1,77 @@
+"""Feeds what intake finds into the engine, drop by drop, and finishes scans that a stopped program left half done."""
+
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+
+from app.domain.batch import Batch, IntakeReport
+from app.domain.state import TransferState
+from app.domain.transfer import Transfer
+from app.engine.book import Book
+from app.intake.walker import Found
+
+Walk = Callable[[Sequence[str], Callable[[Sequence[Found]], None]], Awaitable[IntakeReport]]
+"""Walk paths in a thread, hand over what is found in batches; wired by the manager with the person's rules."""
+Enqueue = Callable[[Batch, Sequence[Transfer]], None]
+
+
+class Arrivals:
+    """Turns found files into transfers of a batch."""
+
+    def __init__(self, book: Book, walk: Walk, enqueue: Enqueue) -> None:
+        self._book = book
+        self._walk = walk
+        self._enqueue = enqueue
+
+    async def scan(self, batch: Batch) -> None:
+        """Walk the batch's roots to the end. What the batch has already (a scan that goes on) is left out."""
+        known = {transfer.source for transfer in self._book.members[batch.id]}
+
+        def found(files: Sequence[Found]) -> None:
+            fresh = [file for file in files if file.source not in known] if known else files
+            if fresh:
+                self._add(batch, fresh)
+
+        report = await self._walk(batch.roots, found)
+        batch.report = report
+        self._add_skipped(batch, report)
+        batch.scanning = False
+        self._book.save_batch(batch)
+
+    def _add(self, batch: Batch, files: Sequence[Found]) -> None:
+        state = TransferState.PAUSED if batch.paused else TransferState.QUEUED
+        position = len(self._book.members[batch.id])
+        transfers = [
+            Transfer(
+                id=uuid.uuid4().hex,
+                batch_id=batch.id,
+                position=position + number,
+                source=file.source,
+                relative_path=file.relative_path,
+                size_bytes=file.size_bytes,
+                mtime_ns=file.mtime_ns,
+                state=state,
+            )
+            for number, file in enumerate(files)
+        ]
+        self._book.add_transfers(batch, transfers)
+        self._enqueue(batch, transfers)
+
+    def _add_skipped(self, batch: Batch, report: IntakeReport) -> None:
+        """What was not taken is a row, too: skipped, with its reason as the answer."""
+        position = len(self._book.members[batch.id])
+        rows = [
+            Transfer(
+                id=uuid.uuid4().hex,
+                batch_id=batch.id,
+                position=position + number,
+                source=skipped.path,
+                relative_path=skipped.path.strip("/"),
+                size_bytes=0,
+                mtime_ns=0,
+                state=TransferState.SKIPPED,
+                answer=skipped.reason,
+            )
+            for number, skipped in enumerate(report.skipped)
+        ]
+        if rows:
+            self._book.add_transfers(batch, rows)

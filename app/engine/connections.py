@@ -1,0 +1,48 @@
+"""Connections to servers, lent to one user at a time and kept for the next: a few small clients beat one big pool."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.domain.failure import FailureKind, TransferError
+from app.remote.base import Connect, RemoteServer
+
+_BROKEN = frozenset(
+    {FailureKind.UNREACHABLE, FailureKind.CONNECTION_LOST, FailureKind.SIGN_IN, FailureKind.STALLED}
+)
+"""After these a connection is not used again: its server may have moved, or its token may be old."""
+
+
+class Connections:
+    """Idle connections by profile id."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._idle: dict[str, list[RemoteServer]] = {}
+
+    @asynccontextmanager
+    async def borrow(self, profile_id: str) -> AsyncIterator[RemoteServer]:
+        """Lend a connection; it goes back unless it broke or its user was cancelled. Raises TransferError."""
+        idle = self._idle.setdefault(profile_id, [])
+        server = idle.pop() if idle else await self._connect(profile_id)
+        keep = False
+        try:
+            yield server
+            keep = True
+        except TransferError as error:
+            keep = error.failure.kind not in _BROKEN
+            raise
+        finally:
+            if keep:
+                self._idle.setdefault(profile_id, []).append(server)
+            else:
+                await server.aclose()
+
+    async def forget(self, profile_id: str) -> None:
+        """Close the idle connections of a server that moved or whose token changed."""
+        for server in self._idle.pop(profile_id, []):
+            await server.aclose()
+
+    async def aclose(self) -> None:
+        """Close what is idle."""
+        for profile_id in list(self._idle):
+            await self.forget(profile_id)

@@ -1,0 +1,248 @@
+"""The engine: one TaskGroup in which scans, runs and cancels live, and the commands that a person gives them.
+
+An intent (pause, cancel, shut down) changes the transfer's state first; then comes the one ``task.cancel()``.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from app.domain.batch import Batch
+from app.domain.events import BatchEnded, EngineEvent, IntakeEnded
+from app.domain.failure import FailureKind
+from app.domain.state import CANCELLABLE, PAUSABLE, RETRYABLE, RUNNING, CancelEnding, Step, TransferState
+from app.domain.transfer import Transfer
+from app.engine.arrivals import Arrivals, Walk
+from app.engine.book import Book
+from app.engine.cancel import Canceller
+from app.engine.clock import Clock
+from app.engine.connections import Connections
+from app.engine.progress import ProgressLedger
+from app.engine.remote_batches import RemoteBatches
+from app.engine.runs import Runs
+from app.engine.worker import OpenFeed, Worker
+from app.journal.journal import Journal, PendingCancel
+
+_FROM_ZERO = frozenset({FailureKind.FILE_CHANGED, FailureKind.CHECKSUM_MISMATCH, FailureKind.REMOTE_GONE})
+"""A retry after these is a new upload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the person allows: uploads at once, seconds without progress, seconds in which a cancel can be undone."""
+
+    uploads_at_once: int = 6
+    stall_s: float = 60.0
+    undo_cancel_s: float = 0.0
+
+
+class Engine:
+    """Owns all transfers of this process. Every method runs in the engine's thread, inside its event loop."""
+
+    def __init__(
+        self,
+        book: Book,
+        ledger: ProgressLedger,
+        journal: Journal,
+        connections: Connections,
+        open_feed: OpenFeed,
+        walk: Walk,
+        clock: Clock,
+        limits: Limits,
+        emit: Callable[[EngineEvent], None],
+    ) -> None:
+        self.book = book
+        self.limits = limits
+        self._ledger = ledger
+        self._journal = journal
+        self._connections = connections
+        self._open_feed = open_feed
+        self._clock = clock
+        self._emit = emit
+        self._scans: dict[str, asyncio.Task[None]] = {}
+        self._walk = walk
+        self._ready = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the TaskGroup; returns when commands can be given."""
+        self._main = asyncio.create_task(self._live(), name="engine")
+        await self._ready.wait()
+
+    async def close(self) -> None:
+        """Stop sending, put what was under way back into the queue, and leave the journal true."""
+        if self._main is not None:
+            self._runs.close()
+            self._main.cancel()
+            await asyncio.wait({self._main})
+        for transfer in self.book.transfers.values():
+            if transfer.state in RUNNING:
+                self.book.step(transfer, Step.REQUEUE, "stopped")
+        await self._connections.aclose()
+        await self._journal.commit()
+
+    async def _live(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            remote_batches = RemoteBatches(self.book, self._connections, self._journal, group)
+            worker = Worker(self.book, self._connections, self._open_feed, remote_batches.remote_id)
+            self._runs = Runs(
+                self.book,
+                worker,
+                self._ledger.gates,
+                self._clock,
+                group,
+                self._settle,
+                self._ledger.all_batches_changed,
+            )
+            self.set_limits(self.limits)
+            self._arrivals = Arrivals(self.book, self._walk, self._runs.enqueue)
+            self._canceller = Canceller(
+                self.book,
+                self._journal,
+                self._connections,
+                remote_batches,
+                self._clock,
+                group,
+                self._runs,
+                self._settle,
+                self._emit,
+            )
+            self._ready.set()
+            await asyncio.Event().wait()  # until close() cancels
+
+    # -- batches come in ----------------------------------------------------------------------------------------
+
+    def add(self, batch: Batch) -> None:
+        """Take a new batch whose roots wait to be walked."""
+        batch.scanning = True
+        self.book.add_batch(batch)
+        self._scan(batch)
+
+    def adopt(self, batch: Batch, transfers: Sequence[Transfer], *, paused: bool) -> None:
+        """Go on with a batch from the journal; *transfers* are those that are not over (all, if it was scanning)."""
+        for transfer in transfers:
+            if transfer.state in RUNNING | {TransferState.WAITING}:
+                batch.counts.move(transfer.state, TransferState.QUEUED, transfer.size_bytes)
+                transfer.state, transfer.retry_at = TransferState.QUEUED, None
+            if transfer.remote_id is None and batch.remote_id is not None and transfer.state in CANCELLABLE:
+                transfer.attempts = max(
+                    1, transfer.attempts
+                )  # its answer may have been lost with the program
+        self.book.take_up(batch, transfers)
+        if paused:
+            batch.paused = True
+            self.book.step_many([t for t in transfers if t.state in PAUSABLE], Step.PAUSE, "paused at start")
+        self._runs.enqueue(batch, [t for t in transfers if t.state is TransferState.QUEUED])
+        if batch.scanning:
+            self._scan(batch)
+
+    def resume_cancels(self, batch: Batch, pending: Sequence[PendingCancel]) -> None:
+        """Go on with cancels that the server has not confirmed yet."""
+        whole = [p for p in pending if p.transfer_id is None]
+        open_ones = [
+            t
+            for t in self.book.members[batch.id]
+            if t.state is TransferState.CANCELLING or t.ending is CancelEnding.CLEANUP_PENDING
+        ]
+        single = {p.transfer_id for p in pending}
+        if whole:
+            self._canceller.resume(batch, open_ones, whole_batch=True, asked_at=whole[0].asked_at)
+        elif chosen := [t for t in open_ones if t.id in single]:
+            self._canceller.resume(batch, chosen, whole_batch=False, asked_at=pending[0].asked_at)
+
+    def _scan(self, batch: Batch) -> None:
+        task = self._group.create_task(self._scan_to_end(batch), name=f"scan-{batch.id}")
+        self._scans[batch.id] = task
+        task.add_done_callback(lambda _: self._scans.pop(batch.id, None))
+
+    async def _scan_to_end(self, batch: Batch) -> None:
+        await self._arrivals.scan(batch)
+        self._emit(IntakeEnded(self._ledger.view(batch)))
+        self._settle(batch)
+
+    # -- what a person asks ---------------------------------------------------------------------------------------
+
+    def pause(self, transfers: Iterable[Transfer]) -> None:
+        """Stop these transfers; what the server accepted stays there."""
+        chosen = [t for t in transfers if t.state in PAUSABLE]
+        self.book.step_many(chosen, Step.PAUSE)
+        self._runs.stop(chosen)
+        self._runs.dispatch()
+
+    def pause_batch(self, batch: Batch) -> None:
+        """Stop a batch, also what its scan still finds."""
+        batch.paused = True
+        self.book.save_batch(batch)
+        self.pause(self.book.of_batch(batch.id, PAUSABLE))
+
+    def resume(self, transfers: Sequence[Transfer]) -> None:
+        """Let paused transfers go on, and those whose server waits for a person or a clock try now."""
+        for profile_id in {self.book.batches[t.batch_id].profile_id for t in transfers}:
+            self._runs.open_gate(profile_id)
+        for transfer in transfers:
+            if transfer.state is TransferState.PAUSED:
+                self.book.step(transfer, Step.RESUME)
+                self._runs.enqueue(self.book.batches[transfer.batch_id], [transfer])
+            elif transfer.state is TransferState.WAITING:
+                self._runs.requeue(transfer)
+        self._runs.dispatch()
+
+    def resume_batch(self, batch: Batch) -> None:
+        """Let a batch go on."""
+        batch.paused = False
+        self.book.save_batch(batch)
+        self.resume(self.book.of_batch(batch.id, frozenset({TransferState.PAUSED, TransferState.WAITING})))
+
+    def cancel(self, batch: Batch, transfers: Sequence[Transfer] | None = None) -> None:
+        """Cancel a whole batch, or only these transfers of it."""
+        whole = transfers is None
+        if whole and (scan := self._scans.get(batch.id)):
+            scan.cancel()
+            batch.scanning = False
+        chosen = [
+            t
+            for t in (self.book.members[batch.id] if transfers is None else transfers)
+            if t.state in CANCELLABLE
+        ]
+        if chosen:
+            self._canceller.ask(batch, chosen, whole_batch=whole, undo_s=self.limits.undo_cancel_s)
+        self._settle(batch)
+        self._runs.dispatch()
+
+    def undo_cancel(self) -> int:
+        """Take back cancels that were not sent yet."""
+        return self._canceller.undo()
+
+    def retry(self, transfers: Sequence[Transfer]) -> int:
+        """Queue failed or cancelled transfers again; their files must have been looked at anew (``book.resize``)."""
+        chosen = [t for t in transfers if t.state in RETRYABLE]
+        for transfer in chosen:
+            batch = self.book.batches[transfer.batch_id]
+            if transfer.state is TransferState.CANCELLED or (
+                transfer.failure and transfer.failure.kind in _FROM_ZERO
+            ):
+                if transfer.remote_id and transfer.state is TransferState.FAILED:
+                    self._group.create_task(self._canceller.abandon(batch.profile_id, transfer.remote_id))
+                self.book.start_over(transfer)
+            transfer.attempts = 0
+            self.book.step(transfer, Step.RETRY, answer="")
+            self._runs.open_gate(batch.profile_id)
+            self._runs.enqueue(batch, [transfer])
+        return len(chosen)
+
+    def set_limits(self, limits: Limits) -> None:
+        """Apply new limits; what runs goes on."""
+        self.limits = limits
+        self._runs.at_once, self._runs.stall_s = limits.uploads_at_once, limits.stall_s
+        self._runs.dispatch()
+
+    def _settle(self, batch: Batch) -> None:
+        """Note and tell the end of a batch, once each time that it comes to one."""
+        over = not batch.scanning and batch.counts.unfinished == 0
+        if over and batch.finished_at is None and batch.id in self.book.batches:
+            batch.finished_at = self._clock.now()
+            self.book.save_batch(batch)
+            self._emit(BatchEnded(self._ledger.view(batch)))
