@@ -1,0 +1,187 @@
+"""`uphaul serve`: the server alone, in the foreground, until a signal or the end of its parent."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import sys
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+from app.places import Places
+from app.server.config import DEFAULT_EXPIRE_HOURS, DEFAULT_MIN_FREE_BYTES, ServerConfig
+
+TOKEN_VARIABLE = "UPHAUL_SERVE_TOKEN"  # noqa: S105 - the name of the variable, not a token
+GRACE_SECONDS = 1
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `uphaul serve`."""
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    parser.add_argument("--port", type=_port, default=0, help="port; 0 takes a free one (default)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where files and the database live")
+    parser.add_argument(
+        "--token",
+        metavar="T",
+        help=f"bearer token; other users of this machine can see it in the process list, so prefer the environment "
+        f"variable {TOKEN_VARIABLE} (default: a fresh random one)",
+    )
+    parser.add_argument(
+        "--max-size", type=_size, metavar="SIZE", help="largest file, e.g. 20G (default: any)"
+    )
+    parser.add_argument(
+        "--max-files", type=_positive, metavar="N", help="most files in a batch (default: any)"
+    )
+    parser.add_argument(
+        "--min-free",
+        type=_size,
+        default=DEFAULT_MIN_FREE_BYTES,
+        metavar="SIZE",
+        help="disk space that always stays free (default: 100M)",
+    )
+    parser.add_argument(
+        "--expire-hours",
+        type=_hours,
+        default=DEFAULT_EXPIRE_HOURS,
+        metavar="H",
+        help="an unfinished upload is given up after so long (default: 72)",
+    )
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    parser.add_argument("--parent-stdin", action="store_true", help="end when standard input closes")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop. The first line on standard output is JSON: url and token."""
+    config = ServerConfig(
+        data_dir=(args.data or Places.from_environment(os.environ).server_data_dir).expanduser().absolute(),
+        token=args.token or os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(32),
+        max_file_bytes=args.max_size,
+        max_batch_files=args.max_files,
+        min_free_bytes=args.min_free,
+        expire_after=timedelta(hours=args.expire_hours),
+    )
+    try:
+        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        listener = _listen(args.host, args.port)
+    except OSError as error:
+        print(f"uphaul serve: {error}", file=sys.stderr)
+        return 2
+    if not _is_loopback(listener):
+        print(
+            f"uphaul serve: warning: {args.host} can be reached from other machines, and HTTP is not encrypted.",
+            file=sys.stderr,
+        )
+    _serve(config, listener, log_level=args.log_level, ends_with_stdin=args.parent_stdin)
+    return 0
+
+
+def _serve(config: ServerConfig, listener: socket.socket, *, log_level: str, ends_with_stdin: bool) -> None:
+    # Imported here: `uphaul --help` does not wait for FastAPI.
+    import uvicorn
+
+    from app.server import logs
+    from app.server.app import create_app
+    from app.server.reception import StopReason
+
+    app = create_app(config)
+
+    class Server(uvicorn.Server):
+        """Announces itself, and on its way out ends the requests that would keep it waiting."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print(json.dumps({"url": _url(listener), "token": config.token}), flush=True)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await app.state.core.receptions.stop_all(StopReason.STOPPING)
+            await super().shutdown(sockets)
+
+    logs.set_up(log_level)
+    server = Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(
+            number, lambda *_: None
+        )  # uvicorn raises them again when it is done: that is a clean end here
+    if ends_with_stdin:
+        threading.Thread(target=_wait_for_stdin, args=(server,), name="uphaul-parent", daemon=True).start()
+    server.run(sockets=[listener])
+
+
+def _wait_for_stdin(server: object) -> None:
+    """Read by the descriptor: a buffered read would hold a lock that the interpreter wants at its end."""
+    while os.read(0, 4096):
+        pass
+    server.should_exit = True  # type: ignore[attr-defined]
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_loopback(listener: socket.socket) -> bool:
+    return ipaddress.ip_address(listener.getsockname()[0].split("%")[0]).is_loopback
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**16:
+        raise argparse.ArgumentTypeError("a port is 0 to 65535")
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _hours(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 24 * 365 * 100:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return number
+
+
+def _size(text: str) -> int:
+    """Read `500M`, `20G`, `1.5TiB` or plain bytes; the units are powers of 1024."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write e.g. 500M or 20G")
+    return int(float(match[1]) * _UNITS[match[2].upper()])

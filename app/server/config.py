@@ -1,0 +1,29 @@
+"""What one server was told at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+DEFAULT_MIN_FREE_BYTES = 100 * 1024 * 1024
+DEFAULT_EXPIRE_HOURS = 72.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Where the data lies, who may come in, and the limits."""
+
+    data_dir: Path
+    token: str = field(repr=False)
+    max_file_bytes: int | None = None
+    max_batch_files: int | None = None
+    min_free_bytes: int = DEFAULT_MIN_FREE_BYTES
+    expire_after: timedelta = timedelta(hours=DEFAULT_EXPIRE_HOURS)
+    stall_seconds: float = 60.0
+    """A request body that brings no byte for so long is given up; what arrived is kept."""
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite database, the source of truth."""
+        return self.data_dir / "server.sqlite3"

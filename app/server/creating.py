@@ -1,0 +1,109 @@
+"""A file comes to be: its row, and its bytes at once when they came along."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from app.server import files
+from app.server.appending import WRONG_HASH, Appended, Body, Checksum, append
+from app.server.core import Core
+from app.server.database import Transaction
+from app.server.files import FileRecord, NewFile
+from app.server.problems import Problem
+from app.server.states import FileStatus
+
+WHOLE_BYTES = 256 * 1024
+"""A file up to this size that comes with its creation is stored in one transaction, from memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A file that is there now, and whether this request made it."""
+
+    file: FileRecord
+    appended: Appended
+    is_new: bool
+
+
+async def create(
+    core: Core,
+    new: NewFile,
+    body: Body,
+    *,
+    body_bytes: int | None,
+    checksum: Checksum | None = None,
+    sha256: str | None = None,
+) -> Created:
+    """Make a file, or find the one of the same Idempotency-Key, whose body is then not read.
+
+    *body_bytes* is the declared length of the body, 0 if none comes along, None if unknown. Raises what
+    :func:`app.server.files.create` and :func:`app.server.appending.append` raise, and `Problem` too_large, disk_full.
+    """
+    if core.config.max_file_bytes is not None and new.size_bytes > core.config.max_file_bytes:
+        raise Problem("too_large", headers={"Tus-Max-Size": str(core.config.max_file_bytes)})
+    if body_bytes is not None and body_bytes > new.size_bytes:
+        raise Problem("body_too_long")
+    core.storage.require_room(new.size_bytes)
+    if body_bytes == new.size_bytes <= WHOLE_BYTES:
+        return await _create_whole(core, new, body, checksum, sha256)
+    file, is_new = await core.database.write(
+        files.create,
+        new,
+        most_files=core.config.max_batch_files,
+        now=core.now(),
+        expires_at=core.expires_at(),
+    )
+    if not is_new:
+        return Created(file, await where_it_stands(core, file), is_new=False)
+    if body_bytes == 0:
+        return Created(file, Appended(0), is_new=True)
+    return Created(file, await append(core, file, 0, body, checksum=checksum, sha256=sha256), is_new=True)
+
+
+async def where_it_stands(core: Core, file: FileRecord) -> Appended:
+    """Return how far a file is that takes bytes or is stored."""
+    if file.status is FileStatus.STORED:
+        return Appended(file.size_bytes, sha256=file.sha256, stored_path=file.stored_path)
+    return Appended(await core.on_disk(core.storage.partial_size, file.id))
+
+
+async def _create_whole(
+    core: Core, new: NewFile, body: Body, checksum: Checksum | None, sha256: str | None
+) -> Created:
+    chunks = []
+    received_bytes = 0
+    while (chunk := await body.read()) is not None:
+        chunks.append(chunk)
+        received_bytes += len(chunk)
+    content = b"".join(chunks)
+    if (
+        checksum is not None
+        and hashlib.new(checksum.algorithm, content, usedforsecurity=False).digest() != checksum.digest
+    ):
+        raise Problem("checksum_mismatch", headers={"Upload-Offset": "0"})
+    file, appended, is_new = await core.database.write(_store_whole, core, new, content, sha256)
+    if appended is None:
+        raise Problem("checksum_mismatch", WRONG_HASH)
+    return Created(file, appended, is_new)
+
+
+def _store_whole(
+    tx: Transaction, core: Core, new: NewFile, content: bytes, sha256: str | None
+) -> tuple[FileRecord, Appended | None, bool]:
+    now = core.now()
+    file, is_new = files.create(
+        tx, new, most_files=core.config.max_batch_files, now=now, expires_at=core.expires_at()
+    )
+    storage = core.storage
+    if not is_new:
+        offset_bytes = file.size_bytes if file.stored_path is not None else storage.partial_size(file.id)
+        return file, Appended(offset_bytes, file.sha256, file.stored_path), False
+    digest = hashlib.sha256(content).hexdigest()
+    if {file.expected_sha256, sha256} - {None, digest}:
+        files.fail(tx, file, WRONG_HASH, now)
+        return file, None, True
+    tx.on_rollback(lambda: storage.drop_partial(file.id))
+    storage.write_partial(file.id, content, file.mtime_ns)
+    path = files.complete(tx, storage, file, digest, now)
+    return file, Appended(file.size_bytes, digest, path), True

@@ -1,0 +1,171 @@
+"""The database: one writer thread with short IMMEDIATE transactions, and an async engine for reading."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, CursorResult, Engine, create_engine, event, inspect
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql import Executable
+
+from app.server.problems import Problem
+from app.server.schema import HEAD
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUSY_SECONDS = 10
+
+
+class Transaction:
+    """One write transaction. Steps on the disk that belong to it say how they are taken back."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._undo: list[Callable[[], object]] = []
+        self._then: list[Callable[[], object]] = []
+
+    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        """Execute one Core statement; *parameters* is a mapping, or a list of them."""
+        return self.connection.execute(statement, parameters)
+
+    def on_rollback(self, step: Callable[[], object]) -> None:
+        """Call *step* if this transaction does not come to be."""
+        self._undo.append(step)
+
+    def on_commit(self, step: Callable[[], object]) -> None:
+        """Call *step* as soon as this transaction is durable."""
+        self._then.append(step)
+
+    def rolled_back(self) -> None:
+        """Take the disk steps back, the last one first."""
+        for step in reversed(self._undo):
+            step()
+
+    def committed(self) -> None:
+        """Do what waited for the commit."""
+        for step in self._then:
+            step()
+
+
+class Database:
+    """The truth about batches and files. Several processes may have the same one open."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="uphaul-writer")
+        # The writer's one connection is used by the writer thread alone, but made and closed by others.
+        self._write_engine = create_engine(
+            f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
+        )
+        _prepare(self._write_engine, begin="BEGIN IMMEDIATE")
+        self._read_engine: AsyncEngine = create_async_engine(
+            f"sqlite+aiosqlite:///{path}", pool_size=4, max_overflow=0, pool_timeout=60
+        )
+        _prepare(self._read_engine.sync_engine, begin="BEGIN")
+
+    async def open(self) -> None:
+        """Bring the tables up to date; several servers may start at the same moment."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._migrate)
+
+    def _migrate(self) -> None:
+        with (
+            self._write_engine.connect() as connection,
+            connection.begin(),
+        ):  # IMMEDIATE: the others wait here
+            if _revision(connection) != HEAD:
+                _upgrade(connection)
+
+    async def write(
+        self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run *work* in the writer thread inside one transaction, and return what it returns.
+
+        Raises what *work* raises, after a roll-back; `Problem("database_busy")` if another process holds the lock for
+        too long. A caller that is cancelled meanwhile does not stop the transaction.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writer, lambda: self._transact(work, *args, **kwargs))
+
+    def _transact(
+        self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        try:
+            with self._write_engine.connect() as connection:
+                transaction = Transaction(connection)
+                try:
+                    with connection.begin():
+                        result = work(transaction, *args, **kwargs)
+                except BaseException:
+                    transaction.rolled_back()
+                    raise
+                transaction.committed()
+                return result
+        except OperationalError as error:
+            raise _problem(error) from error
+
+    async def read(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run *work* against one consistent snapshot; it must not write."""
+        try:
+            async with self._read_engine.connect() as connection:
+                return await connection.run_sync(work, *args, **kwargs)
+        except OperationalError as error:
+            raise _problem(error) from error
+
+    async def close(self) -> None:
+        """Finish the transaction that runs, close every connection and end the threads."""
+        await self._read_engine.dispose()
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._write_engine.dispose)
+        self._writer.shutdown()
+
+
+def _prepare(engine: Engine, *, begin: str) -> None:
+    """Let SQLAlchemy say BEGIN itself: sqlite3's own guess is deferred, and would fail where it could wait."""
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def _problem(error: OperationalError) -> Exception:
+    name = getattr(error.orig, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Problem("database_busy", headers={"Retry-After": "1"})
+    if name == "SQLITE_FULL":
+        return Problem("disk_full")
+    return error
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def _upgrade(connection: Connection) -> None:
+    """Import Alembic only now: a start with an up-to-date database does not pay for it."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,62 @@
+"""What can be wrong with a request: one exception, and the table of every code the server answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CODES: Mapping[str, tuple[int, str]] = {
+    "invalid_request": (400, "The request is malformed."),
+    "invalid_metadata": (400, "Upload-Metadata is malformed."),
+    "unsafe_path": (400, "The path cannot be stored."),
+    "not_cancellable": (400, "It is already over and cannot be cancelled."),
+    "defer_length_unsupported": (400, "Upload-Defer-Length is not supported; send Upload-Length."),
+    "checksum_algorithm_unsupported": (400, "Upload-Checksum must use sha256 or sha1."),
+    "unauthorized": (401, "A valid bearer token is needed."),
+    "not_found": (404, "There is no such page."),
+    "file_not_found": (404, "There is no such file."),
+    "batch_not_found": (404, "There is no such batch."),
+    "method_not_allowed": (405, "This address does not take that method."),
+    "upload_stalled": (408, "No byte arrived for too long; what arrived is kept."),
+    "offset_conflict": (409, "Upload-Offset is not where the server stands."),
+    "batch_cancelled": (409, "The batch is cancelled and takes no more files."),
+    "batch_full": (409, "The batch has as many files as this server allows."),
+    "idempotency_mismatch": (409, "This Idempotency-Key belongs to a file of another length or batch."),
+    "not_stored": (409, "Only a stored file can be deleted; cancel it instead."),
+    "cancelled": (410, "The file is cancelled."),
+    "failed": (410, "The file has failed and cannot be continued."),
+    "version_unsupported": (412, "Tus-Resumable must be 1.0.0."),
+    "too_large": (413, "The file is larger than this server takes."),
+    "body_too_long": (413, "The body goes beyond the file's length."),
+    "content_type_unsupported": (415, "The body must be application/offset+octet-stream."),
+    "validation_failed": (422, "The request does not fit the API."),
+    "locked": (423, "Another request is writing this file."),
+    "checksum_mismatch": (460, "The bytes that arrived do not have the checksum that was sent."),
+    "internal_error": (500, "The server made a mistake; its log has the details."),
+    "database_busy": (503, "The database is busy; try again."),
+    "stopping": (503, "The server is stopping; what arrived is kept."),
+    "disk_full": (507, "There is not enough free disk space on the server."),
+}
+
+
+class Problem(Exception):
+    """A refusal with an entry in :data:`CODES`; *detail* replaces its sentence, *extra* adds fields to the body."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.code = code
+        self.status, sentence = CODES[code]
+        self.detail = detail or sentence
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+        super().__init__(self.detail)
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON object of the answer."""
+        return {"detail": self.detail, "code": self.code, **self.extra}

@@ -1,0 +1,169 @@
+"""Where bytes lie: partials in DATA/partials/<file id>, finished files in DATA/files under their own names."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+from app.server.directory import Directory
+from app.server.locks import try_lock
+from app.server.names import numbered, split_path
+from app.server.problems import Problem
+
+
+class Storage:
+    """DATA on the disk. Every method blocks: call it in a thread."""
+
+    def __init__(self, data_dir: Path, *, min_free_bytes: int) -> None:
+        self._partials = data_dir / "partials"
+        self._files = data_dir / "files"
+        self._min_free_bytes = min_free_bytes
+
+    def prepare(self) -> None:
+        """Make the folders."""
+        for folder in (self._partials, self._files):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def require_room(self, size_bytes: int) -> None:
+        """Raise `Problem("disk_full")` if *size_bytes* more would leave less than the configured rest."""
+        if shutil.disk_usage(self._partials).free - size_bytes < self._min_free_bytes:
+            raise Problem("disk_full")
+
+    def partial_path(self, file_id: str) -> Path:
+        """Return where the partial of a file is, or would be."""
+        return self._partials / file_id
+
+    def partial_size(self, file_id: str) -> int:
+        """Return how many bytes have arrived: after a crash the disk knows better than the database."""
+        try:
+            return os.stat(self._partials / file_id, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return 0
+
+    def write_partial(self, file_id: str, content: bytes, mtime_ns: int | None) -> None:
+        """Write the partial of a file that came in one piece."""
+        path = self.partial_path(file_id)
+        with open(path, "wb", buffering=0) as partial:
+            partial.write(content)
+        if mtime_ns is not None:
+            os.utime(path, ns=(mtime_ns, mtime_ns))
+
+    def place(self, file_id: str, names: Sequence[str]) -> str:
+        """Give the finished partial its own name under DATA/files and return it, relative and with `/`.
+
+        A taken name gets ` (2)`; a folder whose name belongs to a file or a link, too. The partial stays as a second
+        name of the same file until :meth:`drop_partial`. Doing it again after a crash finds the name it gave before.
+        """
+        source = self.partial_path(file_id)
+        while True:
+            try:
+                with ExitStack() as stack:
+                    folder, walked = self._walk(stack, names[:-1], create=True)
+                    return "/".join([*walked, _take_in(folder, source, names[-1])])
+            except FileNotFoundError:  # a folder was pruned while we walked; a missing partial is an error
+                if not source.exists():
+                    raise
+
+    def unplace(self, file_id: str, stored_path: str) -> None:
+        """Undo :meth:`place`: the bytes are a partial again."""
+        *folders, name = stored_path.split("/")
+        with ExitStack() as stack:
+            folder, _ = self._walk(stack, folders, create=False)
+            folder.give_back(name, self.partial_path(file_id))
+
+    def _walk(self, stack: ExitStack, names: Sequence[str], *, create: bool) -> tuple[Directory, list[str]]:
+        folder = stack.enter_context(Directory.root(self._files))
+        walked: list[str] = []
+        for wanted in names:
+            folder, name = _enter(folder, wanted, create=create)
+            stack.enter_context(folder)
+            walked.append(name)
+        return folder, walked
+
+    def drop_partial(self, file_id: str) -> None:
+        """Remove a partial; a missing one is fine."""
+        self.partial_path(file_id).unlink(missing_ok=True)
+
+    def discard(self, file_id: str, names: Sequence[str]) -> None:
+        """Remove a partial, and the name it may have got from a server that died before it could say so."""
+        path = self.partial_path(file_id)
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(path, follow_symlinks=False)
+            if found.st_nlink > 1:
+                self._remove_twin(found, names)
+        self.drop_partial(file_id)
+
+    def _remove_twin(self, partial: os.stat_result, names: Sequence[str]) -> None:
+        with ExitStack() as stack, contextlib.suppress(FileNotFoundError):
+            folder, _ = self._walk(stack, names[:-1], create=False)
+            for number in count(1):
+                name = numbered(names[-1], number)
+                if os.path.samestat(folder.stat(name), partial):
+                    folder.unlink(name)
+                    return
+
+    def remove(self, stored_path: str) -> None:
+        """Remove a finished file, and the folders that are empty without it. A missing file is fine."""
+        *folders, name = split_path(stored_path)
+        with ExitStack() as stack:
+            chain = [stack.enter_context(Directory.root(self._files))]
+            try:
+                for step in folders:
+                    chain.append(stack.enter_context(chain[-1].enter(step, create=False)))
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            chain[-1].unlink(name)
+            for parent, step in zip(reversed(chain[:-1]), reversed(folders), strict=True):
+                if not parent.remove_empty(step):
+                    return
+
+    def has_folder(self, name: str) -> bool:
+        """Whether DATA/files has something of this name already."""
+        return os.path.lexists(self._files / name)
+
+    def abandoned(self, known: set[str], *, older_than_seconds: float) -> Iterator[str]:
+        """Yield the partials that belong to no unfinished file, are not fresh and are written by nobody."""
+        limit = time.time() - older_than_seconds
+        with os.scandir(self._partials) as entries:
+            for entry in entries:
+                if entry.name in known or not entry.is_file(follow_symlinks=False):
+                    continue
+                if entry.stat(follow_symlinks=False).st_mtime < limit and _nobody_writes(entry.path):
+                    yield entry.name
+
+
+def _enter(folder: Directory, wanted: str, *, create: bool) -> tuple[Directory, str]:
+    for number in count(1):
+        name = numbered(wanted, number)
+        with contextlib.suppress(NotADirectoryError):
+            return folder.enter(name, create=create), name
+    raise AssertionError("count() never ends")
+
+
+def _take_in(folder: Directory, source: Path, wanted: str) -> str:
+    for number in count(1):
+        name = numbered(wanted, number)
+        try:
+            folder.take_in(source, name)
+        except FileExistsError:
+            if not os.path.samestat(folder.stat(name), os.stat(source)):
+                continue
+        return name
+    raise AssertionError("count() never ends")
+
+
+def _nobody_writes(path: str) -> bool:
+    try:
+        fd = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return try_lock(fd)
+    finally:
+        os.close(fd)
