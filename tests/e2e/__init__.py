@@ -1,0 +1,1 @@
+"""Stories in a real window: real drags, real clicks, a real tray, real notifications, a real keyring."""

@@ -1,0 +1,188 @@
+"""The program under test: the real window in its own process, with a home of its own, seen through the probe."""
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from tests.e2e.support.child import Child
+from tests.e2e.support.desktop import Desktop
+from tests.e2e.support.hand import Hand, Rect
+from tests.e2e.support.records import Records
+from tests.e2e.support.wait import until
+
+ROOT = Path(__file__).resolve().parents[3]
+BATCHES, FILES = "batches", "files"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is visible at one moment, as :func:`tests.e2e.support.probe.look` tells it."""
+
+    facts: dict[str, Any]
+
+    def rows(self, table: str) -> list[dict[str, str]]:
+        """Return the rows of a table, each from heading to text."""
+        found = self.facts["tables"].get(table)
+        return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]] if found else []
+
+    def row_place(self, table: str, name: str) -> Rect:
+        """Return where the row that begins with *name* is."""
+        found = self.facts["tables"][table]
+        return Rect(*found["places"][[row[0] for row in found["rows"]].index(name)])
+
+    def main_window(self) -> dict[str, Any] | None:
+        """Return the main window's facts, None while it is hidden."""
+        windows = self.facts.get("windows", [])
+        return next((window for window in windows if window["kind"] == "MainWindow"), None)
+
+    def words(self) -> str:
+        """Return all visible labels, a line each."""
+        return "\n".join(self.facts["words"])
+
+
+class Program:
+    """One run of the window; a context manager that leaves no process behind."""
+
+    def __init__(self, desktop: Desktop, home: Path, arguments: Sequence[str | Path] = ()) -> None:
+        self.desktop, self.home, self.hand = desktop, home, Hand(desktop)
+        self.records = Records(home)
+        self._socket = home / "probe.sock"
+        self._socket.unlink(missing_ok=True)
+        env = {**desktop.env, "UPHAUL_HOME": str(home), "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "tests.e2e.support.probe", str(self._socket), *map(str, arguments)]
+        self.child = Child(command, env, home / "window.log")
+
+    def __enter__(self) -> "Program":
+        try:
+            until(self._window, f"the window; it said: {self.child.words()}")
+        except BaseException:
+            self.child.end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            print(f"The window said:\n{self.child.words()}\nIt shows:\n{self._last_look()}")
+        self.child.end()
+
+    def look(self) -> Look:
+        """Return what is visible now."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(20)
+            probe.connect(str(self._socket))
+            with probe.makefile("rb") as answer:
+                return Look(json.loads(answer.read()))
+
+    def until(self, ask: Callable[[Look], T | None], what: str, within_s: float = 30.0) -> T:
+        """Look until *ask* finds something; AssertionError naming *what* otherwise."""
+
+        def once() -> T | None:
+            assert self.child.running, f"the window has ended: {self.child.words()}"
+            return ask(self.look())
+
+        return until(once, what, within_s)
+
+    def until_row(self, table: str, name: str, state: str, within_s: float = 60.0) -> dict[str, str]:
+        """Return the row that begins with *name* as soon as its state begins with *state*."""
+
+        def find(look: Look) -> dict[str, str] | None:
+            rows = [row for row in look.rows(table) if next(iter(row.values())) == name]
+            return next((row for row in rows if row["State"].startswith(state)), None)
+
+        found = self.until(find, f"{name!r} in {table} to be {state!r}", within_s)
+        assert found
+        return found
+
+    def until_said(self, words: str) -> str:
+        """Return all visible words as soon as *words* is among them."""
+        return self.until(lambda look: look.words() if words in look.words() else "", f"the words {words!r}")
+
+    @property
+    def place(self) -> Rect:
+        """Where the window is on the screen."""
+        return Rect(*self.until(lambda look: look.main_window(), "the window to be on the screen")["place"])
+
+    def use(self, action: str) -> None:
+        """Click the toolbar's button of *action*, once it can be clicked."""
+
+        def ready(look: Look) -> Rect | None:
+            fact = look.facts["actions"][action]
+            return Rect(*fact["place"]) if fact["enabled"] and fact["place"] else None
+
+        place = self.until(ready, f"the button {action!r} to be enabled")
+        assert place
+        self.hand.click(place)
+
+    def select(self, table: str, name: str) -> None:
+        """Click the row of *table* that begins with *name*."""
+
+        def visible(look: Look) -> bool:
+            return any(next(iter(row.values())) == name for row in look.rows(table))
+
+        self.until(visible, f"the row {name!r}")
+        self.hand.click(self.look().row_place(table, name))
+
+    def press(self, keys: str) -> None:
+        """Press keys in the window."""
+        window = self.until(lambda look: look.main_window(), "the window to be on the screen")["id"]
+        self.desktop.run("xdotool", "windowactivate", "--sync", str(window))
+        self.hand.press(keys)
+
+    def close(self) -> None:
+        """Close the window as its × does: the window manager asks it to."""
+        self.press("alt+F4")
+
+    def quit(self) -> int:
+        """Quit by Ctrl+Q; return the exit code."""
+        self.press("ctrl+q")
+        return self.child.wait()
+
+    def kill9(self) -> None:
+        """Kill the window's process, and only it, with no chance to say a word."""
+        os.kill(self.child.pid, signal.SIGKILL)
+        self.child.process.wait()
+
+    def server_pid(self) -> int:
+        """Return the process id of the embedded server, once it runs."""
+        return until(lambda: next(iter(_children(self.child.pid, "serve")), 0), "the embedded server")
+
+    def _window(self) -> bool:
+        assert self.child.running, f"the window did not start: {self.child.words()}"
+        if not self._socket.exists():
+            return False
+        try:
+            return self.look().main_window() is not None
+        except (ConnectionError, json.JSONDecodeError):
+            return False
+
+    def _last_look(self) -> str:
+        if not self.child.running:
+            return "nothing: it has ended"
+        try:
+            return json.dumps(self.look().facts, indent=1)[:20_000]
+        except (OSError, ValueError) as error:
+            return f"nothing: {error}"
+
+
+def _children(parent: int, word: str) -> list[int]:
+    """Return the children of *parent* that have *word* among their arguments."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            ppid = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            arguments = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it ended while we looked
+            continue
+        if ppid == parent and word.encode() in arguments:
+            found.append(int(folder.name))
+    return found
