@@ -97,6 +97,7 @@ FOR_E2E = (
     Need("imagemagick", Proof.PROGRAM, "import"),
     Need("lxqt-panel", Proof.PROGRAM, "lxqt-panel"),
     Need("openbox", Proof.PROGRAM, "openbox"),
+    Need("systemd", Proof.PROGRAM, "busctl"),
     Need("xdotool", Proof.PROGRAM, "xdotool"),
     Need("xvfb", Proof.PROGRAM, "Xvfb"),
 )
@@ -232,7 +233,7 @@ def ensure_venv() -> None:
     state = venv_state(VENV, PYTHON, wanted)
     if state is VenvState.READY:
         return
-    pip = [str(PYTHON), *"-m pip --disable-pip-version-check --no-input install --quiet --no-deps".split()]
+    pip = [str(PYTHON), *"-m pip --disable-pip-version-check --no-input install -qq --no-deps".split()]
     (VENV / STAMP).unlink(missing_ok=True)
     if state is VenvState.UNUSABLE:
         ensure_system(FOR_VENV)
