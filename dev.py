@@ -7,7 +7,6 @@ one table of `Need`s below; it is checked before Qt is started, because Qt abort
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import hashlib
 import importlib.util
@@ -18,8 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -90,7 +88,7 @@ FOR_WINDOW = (
 )
 FOR_E2E = (
     *FOR_WINDOW,
-    Need("dbus", Proof.PROGRAM, "dbus-run-session"),
+    Need("dbus", Proof.PROGRAM, "dbus-daemon"),
     Need("dunst", Proof.PROGRAM, "dunst"),
     Need("fonts-inter", Proof.FILE, "/usr/share/fonts/**/[Ii]nter*"),
     Need("gnome-keyring", Proof.PROGRAM, "gnome-keyring-daemon"),
@@ -268,48 +266,6 @@ def call(command: Sequence[str | Path], env: Mapping[str, str] | None = None, cw
             signal.signal(signal.SIGINT, before)
 
 
-@contextlib.contextmanager
-def virtual_screen() -> Iterator[str]:
-    """An Xvfb that chose a free display number itself; yields its DISPLAY and ends it afterwards."""
-    read_end, write_end = os.pipe()
-    command = f"Xvfb -displayfd {write_end} -screen 0 1600x1000x24 -nolisten tcp -noreset".split()
-    with subprocess.Popen(
-        command, pass_fds=[write_end], stderr=subprocess.DEVNULL, start_new_session=True
-    ) as server:
-        os.close(write_end)
-        try:
-            with open(read_end, encoding="ascii") as answer:
-                number = answer.readline().strip()
-            if not number:
-                raise Stop("Xvfb did not start. Type `Xvfb -displayfd 1` to see why.")
-            yield f":{number}"
-        finally:
-            server.terminate()
-
-
-def on_virtual_screen(command: Sequence[str | Path]) -> int:
-    """Run a program on a screen, a session bus and a home of its own, all gone afterwards."""
-    if sys.platform != "linux":
-        raise Stop("The window's end-to-end tests and pictures need Linux: they drive a virtual X screen.")
-    ensure_system(FOR_E2E)
-    with (
-        tempfile.TemporaryDirectory(prefix="uphaul-", ignore_cleanup_errors=True) as home,
-        virtual_screen() as display,
-    ):
-        kinds = ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "RUNTIME_DIR", "STATE_HOME")
-        places = {f"XDG_{kind}": os.path.join(home, kind.split("_")[0].lower()) for kind in kinds}
-        for place in places.values():
-            os.mkdir(place, 0o700)
-        env = (
-            os.environ
-            | places
-            | {"HOME": home, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "LC_ALL": "C.UTF-8"}
-        )
-        for name in ("WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XAUTHORITY", "UPHAUL_HOME"):
-            env.pop(name, None)
-        return call(["dbus-run-session", "--", *command], env=env)
-
-
 def run(args: Sequence[str]) -> int:
     """Open the window."""
     ensure_venv()
@@ -331,7 +287,10 @@ def test(args: Sequence[str]) -> int:
 
 
 def check(args: Sequence[str]) -> int:
-    """Run every judge in turn, the quick ones first, and stop at the first that is not content."""
+    """Run every judge in turn, the quick ones first, and stop at the first that is not content.
+
+    The end-to-end suite comes last and starts a desktop of its own: X server, bus, window manager.
+    """
     if args not in ([], ["--no-fast"]):
         return usage_error()
     ensure_venv()
@@ -342,13 +301,17 @@ def check(args: Sequence[str]) -> int:
         if code != 0:
             return code
     code = 0 if args else test([])
-    return code or on_virtual_screen([PYTHON, "-m", "pytest", "tests/e2e"])
+    if code != 0:
+        return code
+    ensure_system(FOR_E2E)
+    return call([PYTHON, "-m", "pytest", "tests/e2e"])
 
 
 def screenshots(args: Sequence[str]) -> int:
-    """Take the pictures of the window as it is now."""
+    """Take the pictures of the window as it is now, on the end-to-end suite's own desktop."""
     ensure_venv()
-    return on_virtual_screen([PYTHON, ROOT / "tests" / "e2e" / "screenshots.py", *args])
+    ensure_system(FOR_E2E)
+    return call([PYTHON, "-m", "tests.e2e.screenshots", *args])
 
 
 def lock(args: Sequence[str]) -> int:
