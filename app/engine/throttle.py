@@ -14,7 +14,9 @@ class Throttle:
     for blocks of any size. ``limit_bps`` is bytes per second, 0 for no limit, and may be set while others wait.
     """
 
-    def __init__(self, limit_bps: int, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(
+        self, limit_bps: int, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
         self.limit_bps = limit_bps
         self._clock = clock
         self._sleep = sleep

@@ -1,0 +1,166 @@
+"""The dialect of our own server: tus for the bytes, and its HTTP API for batches, cancels and reading back.
+
+Source of the contract: docs/SERVER.md.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from app.domain.failure import CancelledElsewhereError, RemoteGoneError
+from app.remote.answer import Answer
+from app.remote.base import (
+    Abilities,
+    CancelAnswer,
+    Feed,
+    Outgoing,
+    RemoteBatch,
+    RemoteFile,
+    RemoteState,
+    Sent,
+)
+from app.remote.http import Http
+from app.remote.tus import CHUNK_BYTES, TusServer
+
+FILE_STATES: Mapping[str, RemoteState] = {
+    "pending": RemoteState.UNFINISHED,
+    "uploading": RemoteState.UNFINISHED,
+    "stored": RemoteState.STORED,
+    "failed": RemoteState.FAILED,
+    "cancelled": RemoteState.CANCELLED,
+}
+BATCH_STATES: Mapping[str, RemoteState] = {
+    "pending": RemoteState.UNFINISHED,
+    "processing": RemoteState.UNFINISHED,
+    "completed": RemoteState.STORED,
+    "partial": RemoteState.STORED,  # it is over and holds files; the files say which
+    "failed": RemoteState.FAILED,
+    "cancelled": RemoteState.CANCELLED,
+}
+_PAGE_FILES = 1000
+_CANCELLED_CODES = frozenset({"cancelled", "batch_cancelled"})
+
+
+class UphaulServer(TusServer):
+    """One connection to our own server, for one worker: RemoteServer, BatchServer, CancelServer, DeleteServer."""
+
+    def __init__(self, http: Http, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+        super().__init__(http, f"{http.base_path}/files", chunk_bytes=chunk_bytes)
+        self._api = f"{http.base_path}/api/v1"
+
+    # Reading back
+
+    async def look(self, remote_id: str) -> RemoteFile:
+        """Read a file back (RemoteServer.look)."""
+        record = await self._record(f"files/{quote(remote_id, safe='')}")
+        return RemoteFile(remote_id, RemoteState.UNKNOWN) if record is None else _file(record)
+
+    async def look_batch(self, remote_batch_id: str) -> RemoteBatch:
+        """Read a batch back (BatchServer.look_batch); one that the server does not know is UNKNOWN."""
+        record = await self._record(f"batches/{quote(remote_batch_id, safe='')}")
+        return RemoteBatch(remote_batch_id, RemoteState.UNKNOWN) if record is None else _batch(record)
+
+    async def list_files(self, remote_batch_id: str, each: Callable[[RemoteFile], None]) -> None:
+        """Call *each* for every file of a batch, 1,000 a request (BatchServer.list_files)."""
+        seen = 0
+        while True:
+            path = f"batches/{quote(remote_batch_id, safe='')}/files?limit={_PAGE_FILES}&offset={seen}"
+            page = await self._record(path) or {}
+            items = page.get("items") or []
+            for item in items:
+                each(_file(item))
+            seen += len(items)
+            if not items or seen >= page.get("total", 0):
+                return
+
+    # Doing
+
+    async def open_batch(self, name: str, key: str) -> RemoteBatch:
+        """Create a batch, or get the one made with the same key (BatchServer.open_batch)."""
+        answer = await self._http.ask(
+            "POST", f"{self._api}/batches", payload={"name": name, "idempotency_key": key}
+        )
+        if not answer.ok:
+            raise self._refused(answer)
+        return _batch(answer.json())
+
+    async def cancel_file(self, remote_id: str) -> CancelAnswer:
+        """Cancel one file by the server's HTTP endpoint (CancelServer.cancel_file)."""
+        return await self._cancel(f"upload/cancel/{quote(remote_id, safe='')}")
+
+    async def cancel_batch(self, remote_batch_id: str) -> CancelAnswer:
+        """Cancel a batch, however many files it has, with one request (CancelServer.cancel_batch)."""
+        return await self._cancel(f"batch/cancel/{quote(remote_batch_id, safe='')}")
+
+    async def delete_file(self, remote_id: str) -> None:
+        """Delete a stored file; one that is gone is no error (DeleteServer.delete_file)."""
+        answer = await self._http.ask("DELETE", f"{self._api}/files/{quote(remote_id, safe='')}")
+        if not answer.ok and (answer.status not in (404, 410) or answer.is_html):
+            raise self._refused(answer)
+
+    async def _cancel(self, path: str) -> CancelAnswer:
+        return self._heard(await self._http.ask("POST", f"{self._api}/{path}"))
+
+    async def _record(self, path: str) -> dict[str, Any] | None:
+        answer = await self._http.ask("GET", f"{self._api}/{path}")
+        if answer.status == 404 and answer.code:
+            return None
+        if not answer.ok:
+            raise self._refused(answer)
+        return answer.json()
+
+    # What tus alone cannot know
+
+    def _promised(self, answer: Answer) -> Abilities:
+        return replace(super()._promised(answer), cancel_file=True, cancel_batch=True, delete_file=True)
+
+    async def _why(self, answer: Answer, remote_id: str) -> Exception:
+        if answer.status == 410 and not answer.code:  # HEAD has no body that could say why
+            state = (await self.look(remote_id)).state
+            return (
+                CancelledElsewhereError() if state is RemoteState.CANCELLED else RemoteGoneError(str(state))
+            )
+        if answer.code in _CANCELLED_CODES:
+            return CancelledElsewhereError(answer.detail)
+        return await super()._why(answer, remote_id)
+
+    def _why_not_created(self, answer: Answer) -> Exception:
+        if answer.code in _CANCELLED_CODES:
+            return CancelledElsewhereError(answer.detail)
+        if answer.status == 410 and answer.code:  # the file of this key has failed: a new key starts anew
+            return RemoteGoneError(answer.detail)
+        return super()._why_not_created(answer)
+
+    async def _already_whole(self, remote_id: str, outgoing: Outgoing, feed: Feed) -> Sent:
+        record = await self._record(f"files/{quote(remote_id, safe='')}") or {}
+        if _state(record) is RemoteState.STORED:
+            return Sent(remote_id, "verified", record.get("sha256"))
+        answer = await self._patch_from(remote_id, outgoing.size_bytes, outgoing.size_bytes, feed)
+        if not answer.ok:
+            raise await self._why(answer, remote_id)
+        return self._finished(answer, remote_id, feed.sha256())
+
+
+def _state(record: Mapping[str, Any]) -> RemoteState:
+    return FILE_STATES.get(str(record.get("status")), RemoteState.UNKNOWN)
+
+
+def _file(record: Mapping[str, Any]) -> RemoteFile:
+    return RemoteFile(
+        str(record.get("file_id")),
+        _state(record),
+        int(record.get("offset") or 0),
+        int(record.get("size_bytes") or 0),
+        str(record.get("error_message") or ""),
+    )
+
+
+def _batch(record: Mapping[str, Any]) -> RemoteBatch:
+    return RemoteBatch(
+        str(record.get("batch_id")),
+        BATCH_STATES.get(str(record.get("status")), RemoteState.UNKNOWN),
+        record.get("folder"),
+        int(record.get("stored_count") or 0),
+        int(record.get("cancelled_count") or 0),
+    )
