@@ -118,7 +118,7 @@ class Book:
         if durable:
             self._journal.put_transfers(durable, entries)
 
-    def amend(self, transfer: Transfer, ending: CancelEnding, answer: str, note: str) -> None:
+    def amend(self, transfer: Transfer, ending: CancelEnding | None, answer: str, note: str) -> None:
         """Write what the server said later about a transfer that is over already (a clean-up that was pending)."""
         transfer.ending, transfer.answer = ending, answer
         self._journal.put_transfers([transfer], [Entry(transfer.id, self._now(), transfer.state, note)])

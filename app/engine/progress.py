@@ -28,7 +28,6 @@ class ProgressLedger:
         self._dirty_batches: set[str] = set()
         self._removed: list[str] = []
         self._batches: dict[str, Batch] = {}
-        self._others: dict[str, BatchView] = {}
         self._running: dict[str, Transfer] = {}
         self._meters: dict[str, RateMeter] = {}
         self._file_meters: dict[str, RateMeter] = {}
@@ -50,20 +49,12 @@ class ProgressLedger:
         with self._lock:
             self._batches[batch.id] = batch
             self._dirty_batches.add(batch.id)
-            self._others.pop(batch.id, None)
 
     def batch_removed(self, batch_id: str) -> None:
         """Take a batch off the list."""
         with self._lock:
             self._batches.pop(batch_id, None)
-            self._others.pop(batch_id, None)
             self._removed.append(batch_id)
-
-    def other_batch(self, view: BatchView) -> None:
-        """Show a batch that another process owns, as the journal describes it."""
-        with self._lock:
-            self._others[view.id] = view
-            self._dirty_batches.add(view.id)
 
     def set_servers(self, servers: Iterable[ServerView]) -> None:
         """Replace the list of servers."""
@@ -73,7 +64,7 @@ class ProgressLedger:
     def all_batches_changed(self) -> None:
         """Mark every batch (a gate opened or closed, or a listener starts anew)."""
         with self._lock:
-            self._dirty_batches.update(self._batches, self._others)
+            self._dirty_batches.update(self._batches)
 
     def drain(self, watched: str | None) -> Frame:
         """Return what changed since the last call. Any thread, one listener."""
@@ -83,7 +74,6 @@ class ProgressLedger:
             removed, self._removed = self._removed, []
             running = list(self._running.values())
             batches = dict(self._batches)
-            others = [self._others[name] for name in names if name in self._others]
             servers = self._servers
         now = self._now()
         self._measure(now, running, batches)
@@ -93,7 +83,7 @@ class ProgressLedger:
         rows = {t.id: t for t in running if t.batch_id == watched}
         rows |= {key: t for key, t in dirty.items() if t.batch_id == watched}
         return Frame(
-            batches=(*shown, *others),
+            batches=tuple(shown),
             transfers=tuple(transfer.view() for transfer in rows.values()),
             removed_batches=tuple(removed),
             servers=servers,

@@ -112,3 +112,4 @@ class Worker:
             )
             async with self._open_feed(transfer, created, progress) as feed:
                 return await server.send(outgoing, feed)
+
