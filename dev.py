@@ -146,9 +146,9 @@ def installation(lacking: Sequence[Need], *, debian: bool, as_root: Sequence[str
 
 def ensure_system(needs: Iterable[Need]) -> None:
     """Install what is missing, or stop with a sentence. Only Linux leaves such things to its distribution."""
-    if sys.platform != "linux":
-        return
     needs = tuple(needs)
+    if sys.platform != "linux" or not needs:
+        return
     lacking = missing(needs)
     if not lacking:
         return
@@ -245,6 +245,12 @@ def ensure_venv() -> None:
     (VENV / STAMP).write_text(json.dumps(wanted._asdict()), encoding="utf-8")
 
 
+def prepare(needs: Iterable[Need]) -> None:
+    """Make this machine ready. The system comes first: what it lacks is said before a minute of downloads."""
+    ensure_system(needs)
+    ensure_venv()
+
+
 def say(text: str) -> None:
     """One sentence to the person, apart from the output of what we start."""
     print(text, file=sys.stderr, flush=True)
@@ -268,19 +274,17 @@ def call(command: Sequence[str | Path], env: Mapping[str, str] | None = None, cw
 
 def run(args: Sequence[str]) -> int:
     """Open the window."""
-    ensure_venv()
     problem = screen_problem(os.environ, sys.platform)
+    prepare(() if problem else FOR_WINDOW)
     if problem:
         raise Stop(problem)
-    ensure_system(FOR_WINDOW)
     # -P: a folder called `ui` where the person stands must not be taken for ours.
     return call([PYTHON, "-P", "-m", "ui", *args], cwd=None)
 
 
 def test(args: Sequence[str]) -> int:
     """Run the fast suite; pytest has the last word."""
-    ensure_venv()
-    ensure_system(FOR_OFFSCREEN)
+    prepare(FOR_OFFSCREEN)
     env = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
     env.pop("UPHAUL_HOME", None)  # no test may reach the person's own journal
     return call([PYTHON, "-m", "pytest", "--ignore=tests/e2e", *args], env=env)
@@ -293,7 +297,7 @@ def check(args: Sequence[str]) -> int:
     """
     if args not in ([], ["--no-fast"]):
         return usage_error()
-    ensure_venv()
+    prepare(FOR_E2E)
     for judge in ("ruff format --check", "ruff check", "mypy", "lint-imports"):
         say(f"check: {judge}")
         program, *options = judge.split()
@@ -301,16 +305,12 @@ def check(args: Sequence[str]) -> int:
         if code != 0:
             return code
     code = 0 if args else test([])
-    if code != 0:
-        return code
-    ensure_system(FOR_E2E)
-    return call([PYTHON, "-m", "pytest", "tests/e2e"])
+    return code or call([PYTHON, "-m", "pytest", "tests/e2e"])
 
 
 def screenshots(args: Sequence[str]) -> int:
     """Take the pictures of the window as it is now, on the end-to-end suite's own desktop."""
-    ensure_venv()
-    ensure_system(FOR_E2E)
+    prepare(FOR_E2E)
     return call([PYTHON, "-m", "tests.e2e.screenshots", *args])
 
 
@@ -318,7 +318,7 @@ def lock(args: Sequence[str]) -> int:
     """Pin what pyproject.toml asks for, for every Python and system we support; pins that still fit stay."""
     if args not in ([], ["--upgrade"]):
         return usage_error()
-    ensure_venv()
+    prepare(())
     options = "--quiet --universal --python-version 3.11 --generate-hashes --extra window --extra dev"
     without = "--no-emit-index-url --no-emit-find-links --no-annotate --no-header"
     target = ["--output-file", LOCK.relative_to(ROOT).as_posix(), "pyproject.toml"]
