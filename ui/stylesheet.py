@@ -16,6 +16,7 @@ QToolButton:disabled { color: $faint; }
 QToolButton:focus { border-color: $accent; }
 QToolButton[boxed="true"] { background: $surface; border-color: $line; padding: 4px 10px; }
 QToolButton[boxed="true"]:hover { background: $hover; }
+QToolButton[small="true"] { padding: 2px; border-radius: 4px; }
 QToolButton[pill="true"] { border-radius: 12px; padding: 3px 9px; color: $secondary; }
 QToolButton[pill="true"]:checked { color: $text; background: $selection; }
 QToolButton[alarm="true"] { color: $failed; }
@@ -33,6 +34,7 @@ QPushButton[quiet="true"]:hover { background: $hover; }
 QPushButton[quiet="true"]:focus { border-color: $accent; }
 QLineEdit { background: $surface; border: 1px solid $line; border-radius: 6px; padding: 3px 8px; min-height: 20px; }
 QLineEdit:focus { border-color: $accent; }
+QAbstractSpinBox QLineEdit, QComboBox QLineEdit { border: none; padding: 0; background: transparent; }
 QTableView { background: $surface; border: none; outline: none; selection-background-color: $selection; selection-color: $text; }
 QHeaderView { background: $window; border: none; }
 QHeaderView::section { background: $window; color: $secondary; border: none; border-bottom: 1px solid $line; padding: 0 12px; }

@@ -25,7 +25,8 @@ class Theme(QObject):
         self._colours: Colours | None = None
         self._icons = IconSet(app.devicePixelRatio())
         app.setStyle("Fusion")
-        app.setWindowIcon(app_icon(self._icons))
+        self.app_icon = app_icon(self._icons)
+        app.setWindowIcon(self.app_icon)
         app.styleHints().colorSchemeChanged.connect(self._dress)
         self._force()
         self._dress()

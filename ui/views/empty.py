@@ -1,0 +1,80 @@
+"""The empty state: what the window says before there is a batch, and the two ways to begin without dragging."""
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from ui.theme import Theme
+
+_PICTURE = 80
+_TEXT_WIDTH = 460
+
+
+class EmptyState(QWidget):
+    """One picture, one sentence, two buttons."""
+
+    choose_folder = Signal()
+    choose_files = Signal()
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self.setAccessibleName("No batches yet")
+        self.setAutoFillBackground(True)
+        self.setBackgroundRole(QPalette.ColorRole.Base)
+        self._picture = QLabel(self)
+        self._title = QLabel("Drop folders here", self)
+        self._sentence = QLabel("They go to <b>This computer</b>, a server that comes with Uphaul.", self)
+        self._folder = _button("Choose a folder…", "Upload a folder with everything in it", self)
+        self._files = _button("Choose files…", "Upload single files", self)
+        self._folder.setProperty("primary", True)
+        self._folder.clicked.connect(self.choose_folder)
+        self._files.clicked.connect(self.choose_files)
+        self._lay_out()
+        theme.changed.connect(self._dress)
+        self._dress()
+
+    def _lay_out(self) -> None:
+        font = self._title.font()
+        font.setPointSizeF(font.pointSizeF() * 1.3)
+        font.setWeight(font.Weight.DemiBold)
+        self._title.setFont(font)
+        self._sentence.setWordWrap(True)
+        self._sentence.setFixedWidth(_TEXT_WIDTH)
+        for label in (self._picture, self._title, self._sentence):
+            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addStretch(1)
+        buttons.addWidget(self._folder)
+        buttons.addWidget(self._files)
+        buttons.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(0)
+        layout.addStretch(1)
+        layout.addWidget(self._picture)
+        layout.addSpacing(16)
+        layout.addWidget(self._title)
+        layout.addSpacing(8)
+        layout.addWidget(self._sentence, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addSpacing(20)
+        layout.addLayout(buttons)
+        layout.addStretch(1)
+
+    def _dress(self) -> None:
+        colours = self._theme.colours
+        self._picture.setPixmap(self._theme.pixmap("package-open", _PICTURE, colours.secondary))
+        self._folder.setIcon(self._theme.icon("folder-plus", colours.on_accent))
+        self._files.setIcon(self._theme.icon("file-plus"))
+        palette = self._sentence.palette()
+        palette.setColor(QPalette.ColorRole.WindowText, colours.secondary)
+        self._sentence.setPalette(palette)
+
+
+def _button(text: str, tip: str, parent: QWidget) -> QPushButton:
+    button = QPushButton(text, parent)
+    button.setToolTip(tip)
+    button.setAccessibleDescription(tip)
+    button.setIconSize(QSize(18, 18))
+    button.setCursor(Qt.CursorShape.PointingHandCursor)
+    return button
