@@ -68,6 +68,8 @@ class _Gatherer:
         self._chunks: list[bytes] = []
         self._gathered_bytes = 0
         self._writing: asyncio.Future[None] | None = None
+        self._is_broken = False
+        self._order = asyncio.Lock()  # a full block and the clock may both want to flush
         self._checksum = checksum
         self._hash = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
         self.received_bytes = 0
@@ -85,10 +87,11 @@ class _Gatherer:
 
     async def flush(self) -> None:
         """Wait for the block that is being written and hand the next one over."""
-        await self._written()
-        chunks, self._chunks, self._gathered_bytes = self._chunks, [], 0
-        if chunks:
-            self._writing = self._core.start_on_disk(self._write, chunks)
+        async with self._order:
+            await self._written()
+            chunks, self._chunks, self._gathered_bytes = self._chunks, [], 0
+            if chunks and not self._is_broken:
+                self._writing = self._core.start_on_disk(self._write, chunks)
 
     def _write(self, chunks: list[bytes]) -> None:
         self._partial.write(chunks)
@@ -102,6 +105,7 @@ class _Gatherer:
                 {self._writing}
             )  # waits without cancelling: a block is written whole or not at all
             writing, self._writing = self._writing, None
+            self._is_broken = writing.exception() is not None  # what came after a lost block must not be written
             writing.result()
 
     async def finish(self) -> None:
@@ -232,6 +236,7 @@ async def _watch(
         elif loop.time() - seen_at > core.config.stall_seconds:
             reception.stop(StopReason.STALLED)
         core.storage.require_room(0)
+        await gatherer.flush()  # a slow sender's bytes are safe, and seen, before they fill a block
         if not await core.database.write(files.progress, file.id, partial.size_bytes, core.expires_at()):
             reception.stop(StopReason.CANCELLED)
 
