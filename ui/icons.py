@@ -6,10 +6,10 @@ from PySide6.QtSvg import QSvgRenderer
 
 import resources
 
-SIZES = (16, 20, 24)
+SIZES = (16, 18, 20, 24)
 """The sizes in device-independent pixels that icons are drawn for; others are scaled from the next larger."""
 _DISABLED_OPACITY = 0.4
-_STROKE = 'stroke-width="1.75"'
+_LARGE = 40
 
 
 class IconSet:
@@ -49,7 +49,7 @@ class IconSet:
 def draw(name: str, size: int, colour: QColor, ratio: float) -> QPixmap:
     """Render the icon afresh; the colours of a picture that has its own (the app's) stay."""
     text = resources.icon_svg(name).replace("currentColor", colour.name())
-    text = text.replace('stroke-width="2"', _STROKE)
+    text = text.replace('stroke-width="2"', f'stroke-width="{1.75 if size < _LARGE else 1.25}"')
     pixmap = QPixmap(QSize(round(size * ratio), round(size * ratio)))
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)

@@ -26,15 +26,19 @@ QPushButton:hover { background: $hover; }
 QPushButton:pressed { background: $selection; }
 QPushButton:focus { border-color: $accent; }
 QPushButton:disabled { color: $faint; background: $window; }
-QPushButton:default, QPushButton[primary="true"] { background: $accent; color: $on_accent; border-color: $accent; }
-QPushButton:default:hover, QPushButton[primary="true"]:hover { background: $accent_hover; }
-QPushButton[primary="true"]:focus { border: 2px solid $text; padding: 5px 13px; }
+QPushButton[primary="true"] { background: $accent; color: $on_accent; border-color: $accent; }
+QPushButton[primary="true"]:hover { background: $accent_hover; }
+QPushButton[primary="true"]:focus { border-color: $text; }
 QPushButton[quiet="true"] { background: transparent; border-color: transparent; padding: 4px 8px; color: $accent; }
 QPushButton[quiet="true"]:hover { background: $hover; }
 QPushButton[quiet="true"]:focus { border-color: $accent; }
 QLineEdit { background: $surface; border: 1px solid $line; border-radius: 6px; padding: 3px 8px; min-height: 20px; }
 QLineEdit:focus { border-color: $accent; }
 QAbstractSpinBox QLineEdit, QComboBox QLineEdit { border: none; padding: 0; background: transparent; }
+QPlainTextEdit, QTreeView { background: $surface; border: 1px solid $line; border-radius: 6px; padding: 3px; }
+QPlainTextEdit:focus, QTreeView:focus { border-color: $accent; }
+QTreeView { outline: none; }
+QTreeView::item { padding: 3px 0; }
 QTableView { background: $surface; border: none; outline: none; selection-background-color: $selection; selection-color: $text; }
 QHeaderView { background: $window; border: none; }
 QHeaderView::section { background: $window; color: $secondary; border: none; border-bottom: 1px solid $line; padding: 0 12px; }

@@ -23,15 +23,14 @@ class AboutDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("About Uphaul")
         self.setModal(True)
-        self._theme = theme
         self._picture = QLabel(self)
         self._picture.setPixmap(theme.app_icon.pixmap(64, 64))
         self._name = QLabel(f"Uphaul {__version__}", self)
         self._what = QLabel("Drop folders on a window, see every file arrive, cancel any of it.", self)
         self._made = QLabel(f"Python {platform.python_version()} · Qt {qVersion()} (PySide6, LGPL)", self)
+        for label in (self._what, self._made):
+            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._lay_out()
-        theme.changed.connect(self._dress)
-        self._dress()
 
     def _lay_out(self) -> None:
         font = QFont(self._name.font())
@@ -60,9 +59,3 @@ class AboutDialog(QDialog):
             "\n\n".join(f"{title}\n\n{resources.license_text(name).strip()}\n" for title, name in _LICENSES)
         )
         return view
-
-    def _dress(self) -> None:
-        for label in (self._what, self._made):
-            palette = label.palette()
-            palette.setColor(QPalette.ColorRole.WindowText, self._theme.colours.secondary)
-            label.setPalette(palette)

@@ -30,10 +30,9 @@ class ReportDialog(QDialog):
         self.setWindowTitle(f"What was taken: {self._name}")
         self.setModal(True)
         self._title, self._sentence = QLabel(self._name, self), QLabel(report_text(report), self)
+        self._sentence.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._tree = self._make_tree()
         self._lay_out()
-        theme.changed.connect(self._dress)
-        self._dress()
 
     @property
     def text(self) -> str:
@@ -81,6 +80,7 @@ class ReportDialog(QDialog):
         copy.setIcon(self._theme.icon("copy"))
         copy.setToolTip("Copy the whole report to the clipboard")
         copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.text))
+        copy.setAutoDefault(False)
         box.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 16, 20, 16)
@@ -91,8 +91,3 @@ class ReportDialog(QDialog):
         layout.addWidget(box)
         self._tree.setVisible(bool(self._report.skipped_count))
         self.resize(560, 420 if self._report.skipped_count else 160)
-
-    def _dress(self) -> None:
-        palette = self._sentence.palette()
-        palette.setColor(QPalette.ColorRole.WindowText, self._theme.colours.secondary)
-        self._sentence.setPalette(palette)

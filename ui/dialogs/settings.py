@@ -36,18 +36,16 @@ class SettingsDialog(QDialog):
     """Open it with ``open()``; after ``accepted`` its ``settings`` are what the person wants."""
 
     def __init__(self, settings: Settings, theme: Theme, parent: QWidget | None = None) -> None:
-        """Show *settings*; they are not changed."""
+        """Show *settings*; they are not changed. *theme* shows the chosen appearance at once, until Cancel."""
         super().__init__(parent)
         self._given = settings
-        self._theme = theme
-        self._hints: list[QLabel] = []
         self.setWindowTitle("Settings")
         self.setModal(True)
         self._make_fields()
         self._lay_out()
         self._show(settings)
-        theme.changed.connect(self._dress)
-        self._dress()
+        self._look.currentIndexChanged.connect(lambda: theme.choose(self._look.currentData()))
+        self.rejected.connect(lambda: theme.choose(settings.theme))
 
     @property
     def settings(self) -> Settings:
@@ -103,12 +101,13 @@ class SettingsDialog(QDialog):
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(page)
+        scroll.setMinimumWidth(page.sizeHint().width() + scroll.verticalScrollBar().sizeHint().width())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(scroll, 1)
         layout.addWidget(self._buttons())
-        self.resize(560, min(page.sizeHint().height() + 72, 680))
+        self.resize(520, min(page.sizeHint().height() + 72, 680))
 
     def _fill(self, form: QFormLayout) -> None:
         self._section(form, "Uploading")
@@ -123,13 +122,13 @@ class SettingsDialog(QDialog):
             form,
             "Try again after",
             self._stall,
-            "A file that moved no byte for so long is sent again from where it stopped.",
+            "A file that moved no byte for so long goes on from where it stopped.",
         )
         self._field(
             form,
             "Undo a cancel for",
             self._undo,
-            "So long a cancel can be taken back before the server hears of it.",
+            "The server hears of a cancel only after this time.",
         )
         self._field(form, "", self._resume, "Otherwise they wait, paused, until you resume them.")
         self._section(form, "Folders")
@@ -160,13 +159,14 @@ class SettingsDialog(QDialog):
         )
         if hint:
             label = QLabel(hint, self)
-            label.setWordWrap(True)
+            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
             label.setContentsMargins(24 if isinstance(widget, QCheckBox) else 0, 0, 0, 6)
-            self._hints.append(label)
             column.addWidget(label)
         caption = QLabel(name, self)
         caption.setBuddy(widget)
-        caption.setContentsMargins(0, 5, 0, 0)
+        caption.setFixedHeight(
+            widget.sizeHint().height() if name != "Leave out" else caption.sizeHint().height()
+        )
         widget.setAccessibleName(name or getattr(widget, "text", str)())
         widget.setAccessibleDescription(hint)
         widget.setToolTip(hint)
@@ -178,9 +178,14 @@ class SettingsDialog(QDialog):
         box.setContentsMargins(20, 12, 20, 12)
         box.accepted.connect(self.accept)
         box.rejected.connect(self.reject)
+        box.button(kinds.RestoreDefaults).setText("Restore defaults")
         box.button(kinds.RestoreDefaults).clicked.connect(lambda: self._show(Settings()))
         box.button(kinds.RestoreDefaults).setToolTip("Fill in what Uphaul came with; nothing is saved yet")
-        box.button(kinds.Save).setDefault(True)
+        save = box.button(kinds.Save)
+        save.setDefault(True)
+        save.setProperty("primary", True)
+        save.style().unpolish(save)  # the box has dressed it already
+        save.style().polish(save)
         return box
 
     def _show(self, settings: Settings) -> None:
@@ -194,12 +199,6 @@ class SettingsDialog(QDialog):
         self._notify.setChecked(settings.notify)
         self._tray.setChecked(settings.close_to_tray)
         self._look.setCurrentIndex(self._look.findData(settings.theme.value))
-
-    def _dress(self) -> None:
-        for label in self._hints:
-            palette = label.palette()
-            palette.setColor(QPalette.ColorRole.WindowText, self._theme.colours.secondary)
-            label.setPalette(palette)
 
 
 def _number(parent: QWidget, low: int, high: int, unit: str, *, zero: str = "", step: int = 1) -> QSpinBox:

@@ -197,10 +197,6 @@ class DetailsPanel(QWidget):
         self._close.setIcon(self._theme.icon("x", self._theme.colours.secondary))
         for button in self._copies:
             button.setIcon(self._theme.icon("copy", self._theme.colours.secondary))
-        for caption, _value, _button in (*self._values.values(), (self._steps, None, None)):
-            palette = caption.palette()
-            palette.setColor(QPalette.ColorRole.WindowText, self._theme.colours.secondary)
-            caption.setPalette(palette)
         if self._details is not None:
             self._fill(self._details)
         self.update()
@@ -223,6 +219,7 @@ class DetailsPanel(QWidget):
 
 def _caption(text: str, parent: QWidget) -> QLabel:
     label = QLabel(text, parent)
+    label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
     font = QFont(label.font())
     font.setPointSizeF(font.pointSizeF() * 0.9)
     label.setFont(font)

@@ -39,6 +39,7 @@ class EmptyState(QWidget):
         font.setPointSizeF(font.pointSizeF() * 1.3)
         font.setWeight(font.Weight.DemiBold)
         self._title.setFont(font)
+        self._sentence.setForegroundRole(QPalette.ColorRole.PlaceholderText)  # our secondary text
         self._sentence.setWordWrap(True)
         self._sentence.setFixedWidth(_TEXT_WIDTH)
         for label in (self._picture, self._title, self._sentence):
@@ -66,13 +67,11 @@ class EmptyState(QWidget):
         self._picture.setPixmap(self._theme.pixmap("package-open", _PICTURE, colours.secondary))
         self._folder.setIcon(self._theme.icon("folder-plus", colours.on_accent))
         self._files.setIcon(self._theme.icon("file-plus"))
-        palette = self._sentence.palette()
-        palette.setColor(QPalette.ColorRole.WindowText, colours.secondary)
-        self._sentence.setPalette(palette)
 
 
 def _button(text: str, tip: str, parent: QWidget) -> QPushButton:
-    button = QPushButton(text, parent)
+    button = QPushButton(f" {text}", parent)  # air between picture and word
+    button.setAccessibleName(text)
     button.setToolTip(tip)
     button.setAccessibleDescription(tip)
     button.setIconSize(QSize(18, 18))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from app.domain.events import Frame, Link, ServerView, Totals
@@ -146,6 +146,7 @@ class StatusBar(QWidget):
         font.setFeature(QFont.Tag("tnum"), 1)
         for widget in (self._link, self._speed, self._running, self._waiting, self._paused, self._failed):
             widget.setFont(font)
+            widget.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._link.setAccessibleName("Servers")
         self._speed.setAccessibleName("Speed of all uploads")
         self._speed.setToolTip("Speed of all uploads together")
@@ -157,10 +158,6 @@ class StatusBar(QWidget):
 
     def _dress(self) -> None:
         colours = self._theme.colours
-        for label in (self._link, self._speed, self._running, self._waiting, self._paused):
-            palette = label.palette()
-            palette.setColor(palette.ColorRole.WindowText, colours.secondary)
-            label.setPalette(palette)
         red, glow = colours.failed.name(), colours.hover.name()
         self._failed.setStyleSheet(
             f"QPushButton {{ color: {red}; background: transparent; border: 1px solid transparent;"

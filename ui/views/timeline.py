@@ -74,9 +74,7 @@ class Timeline(QWidget):
             font = QFont(label.font())
             font.setPointSizeF(font.pointSizeF() * 0.9)
             label.setFont(font)
-            palette = label.palette()
-            palette.setColor(QPalette.ColorRole.WindowText, self._theme.colours.secondary)
-            label.setPalette(palette)
+            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         return label
 
     def _place(self, widget: QWidget, row: int, column: int, span: int = 1) -> None:
