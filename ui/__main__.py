@@ -1,0 +1,45 @@
+"""The console entry `uphaul`: a subcommand goes to the command line, everything else opens the window. No Qt up here."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+COMMANDS = frozenset({"upload", "resume", "status", "cancel", "serve", "--version", "--help", "-h"})
+USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `uphaul` with *argv* (default: the process's own arguments) and return the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in COMMANDS:
+        from app.cli import main as command_line
+
+        return command_line(arguments)
+    if arguments and not os.path.lexists(arguments[0]):
+        return _refuse(
+            f"“{printable(arguments[0])}” is neither a command nor a file or folder here. "
+            "`uphaul --help` lists the commands; `uphaul PATH…` opens the window and uploads these paths."
+        )
+    from ui.screen import trouble
+
+    if (reason := trouble(os.environ)) is not None:
+        return _refuse(
+            f"{reason} Without a window, `uphaul upload PATH…` does the same work; see `uphaul --help`."
+        )
+    from ui.main import run
+
+    return run([os.path.abspath(path) for path in arguments])
+
+
+def printable(text: str) -> str:
+    """Return *text* as any terminal can take it."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _refuse(sentence: str) -> int:
+    print(f"uphaul: {sentence}", file=sys.stderr)
+    return USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How the tables' cells are painted."""

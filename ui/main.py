@@ -1,0 +1,102 @@
+"""The composition root of the window: everything is built by hand here, once, and taken down in reverse."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+os.environ["QT_API"] = "pyside6"  # or qasync may pick another binding that happens to be installed
+
+from PySide6.QtCore import QSettings
+from PySide6.QtWidgets import QApplication
+
+from app import settings as settings_file
+from app.places import Places
+from ui.bridge import Bridge
+from ui.commands import Commands
+from ui.leaving import Leaving
+from ui.loop import Collector, Loop, Tasks
+from ui.news import LONG_S, News, trouble_text
+from ui.notify import Notifier
+from ui.theme import Theme
+from ui.tray import TrayIcon
+from ui.views.main_window import MainWindow
+
+log = logging.getLogger(__name__)
+
+
+def run(paths: Sequence[str]) -> int:
+    """Open the window, upload *paths* if there are any, and return the exit code once the person has left."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("Uphaul")
+    app.setDesktopFileName("uphaul")
+    app.setQuitOnLastWindowClosed(False)  # closing the last window would end the loop under asyncio
+    with asyncio.Runner(loop_factory=lambda: Loop(app)) as runner:
+        code = runner.run(live(app, Places.from_environment(os.environ), paths))
+    return code
+
+
+async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
+    """Build everything, show the window, and wait until somebody wants to leave. Runs on the Qt loop."""
+    leave = asyncio.Event()
+    _on_signals(asyncio.get_running_loop(), leave)
+    settings, complaints = settings_file.load(places.settings_path)
+    store = QSettings(str(places.config_dir / "window.ini"), QSettings.Format.IniFormat)
+    theme = Theme(app, settings.theme)
+    window = MainWindow(theme, store, time.time)
+    tray = TrayIcon(theme, window)
+    notifier = Notifier(tray, window)
+    bridge = Bridge(places, settings, window)
+    tasks = Tasks(lambda error: window.notices.say(trouble_text(error), seconds=LONG_S))
+    commands = Commands(window, bridge, tasks, theme, settings)
+    leaving = Leaving(window, commands, tasks, tray, notifier, store, leave.set)
+    News(window, bridge, commands, tasks, notifier, leaving.show_window)
+    bridge.frame.connect(window.apply)
+    bridge.frame.connect(tray.apply)
+    tray.pause_all.connect(lambda: tasks.spawn(commands.pause_all()))
+    tray.resume_all.connect(lambda: tasks.spawn(commands.resume_all()))
+    sys.excepthook = lambda _kind, error, trace: tasks.broke(error.with_traceback(trace))
+    Collector(window)
+    for complaint in complaints:
+        window.notices.say(complaint)
+    window.show()
+    code = await _work(bridge, commands, paths, leave, window)
+    notifier.close()
+    commands.close()
+    await tasks.close()
+    await bridge.stop()
+    window.hide()
+    return code
+
+
+async def _work(
+    bridge: Bridge, commands: Commands, paths: Sequence[str], leave: asyncio.Event, window: MainWindow
+) -> int:
+    """Start the engine, add *paths*, and return when *leave* is set; 1 if the engine could not start."""
+    try:
+        await bridge.start()
+    except Exception as error:  # the window is the only place to say it
+        log.exception("the engine could not start")
+        window.notices.say(f"Uphaul could not start its work: {error}", seconds=3600)
+        await leave.wait()
+        return 1
+    if paths:
+        await commands.add(paths)
+    await leave.wait()
+    return 0
+
+
+def _on_signals(loop: asyncio.AbstractEventLoop, leave: asyncio.Event) -> None:
+    """Ctrl+C and a polite kill end the program like Quit does; a second one ends it at once."""
+
+    def asked(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        loop.call_soon_threadsafe(leave.set)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), asked)

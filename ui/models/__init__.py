@@ -1,0 +1,1 @@
+"""The tables' models: rows are the engine's frozen views, columns are objects, sorting and filtering happen here."""

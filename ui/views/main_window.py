@@ -1,0 +1,311 @@
+"""The window: two tables in a splitter, bars above and below, and drops anywhere. It shows frames and tells wishes."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from PySide6.QtCore import QByteArray, QPoint, QSettings, Qt, Signal
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QKeySequence,
+    QShortcut,
+)
+from PySide6.QtWidgets import (
+    QApplication,
+    QMainWindow,
+    QMenu,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.domain.batch import BatchView
+from app.domain.events import Frame, ServerView
+from app.domain.transfer import TransferView
+from ui.actions import Actions, Do
+from ui.drop import from_urls
+from ui.models.batch_table import BatchTable
+from ui.selection import Selection, Table
+from ui.theme import Theme
+from ui.views import menus
+from ui.views.empty import EmptyState
+from ui.views.files_pane import FilesPane
+from ui.views.notice import NoticeBar
+from ui.views.overlay import DropOverlay
+from ui.views.status import StatusBar
+from ui.views.table import TableView
+from ui.views.top_bar import TopBar
+
+FIRST_SIZE = (1180, 760)
+MANY_SELECTED = 5_000
+RECOUNT_FRAMES = 10
+"""With so many files selected, the actions look at them again only at each tenth frame."""
+
+
+class MainWindow(QMainWindow):
+    """Knows how things look and what is selected; what a person wants done leaves as signals.
+
+    ``dropped`` carries a ``Taken``; ``batch_shown`` the id of the batch whose rows are wanted (or None);
+    ``details_wanted`` a transfer's id (or None); ``close_wanted`` says that a person closed the window, which stays.
+    """
+
+    dropped = Signal(object)
+    batch_shown = Signal(object)
+    details_wanted = Signal(object)
+    close_wanted = Signal()
+
+    def __init__(self, theme: Theme, store: QSettings, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._store = store
+        self._servers: tuple[ServerView, ...] = ()
+        self._table = Table.BATCHES
+        self._awaited: str | None = None
+        self._ready = False
+        self._frames = 0
+        self._file_counts: Counter[object] = Counter()
+        self.setWindowTitle("Uphaul")
+        self.setObjectName("main")
+        self.setAcceptDrops(True)
+        self.actions_ = Actions(theme, self)
+        self.top = TopBar(self.actions_, theme, self)
+        self.empty = EmptyState(theme, self)
+        self.batches = BatchTable(clock, self)
+        self.batch_view: TableView[BatchView] = TableView(self.batches, theme, "Batches", self)
+        self.files = FilesPane(theme, clock, self)
+        self.notices = NoticeBar(theme, self)
+        self.status = StatusBar(theme, self, clock=clock)
+        self._lay_out()
+        self.overlay = DropOverlay(theme, self)
+        self._connect()
+        self._recall()
+
+    # What the engine says
+
+    def apply(self, frame: Frame) -> None:
+        """Show what changed."""
+        self._ready = True
+        self._frames += 1
+        self._servers = frame.servers or self._servers
+        self.top.show_servers(self._servers, str(self._store.value("server", "")))
+        self.batches.take(frame)
+        self.files.model.take(frame)
+        self.status.apply(frame)
+        self.batch_view.animate()
+        self.files.table.animate()
+        self._follow(frame)
+
+    def show_transfers(self, batch_id: str, rows: list[TransferView]) -> None:
+        """Show the rows that ``batch_shown`` asked for."""
+        self.files.show_rows(batch_id, rows)
+        self._files_selected()
+
+    def select_batch(self, batch_id: str) -> None:
+        """Select this batch, now or as soon as a frame brings it."""
+        self._awaited = batch_id
+        self._select_awaited()
+
+    # What is selected
+
+    @property
+    def shown_batch(self) -> BatchView | None:
+        """The batch whose files are shown."""
+        batch_id = self.files.model.batch_id
+        return self.batches.row(batch_id) if batch_id is not None else None
+
+    def selection(self) -> Selection:
+        """Return what the actions look at."""
+        return Selection(
+            table=self._table,
+            batches=tuple(self.batch_view.selected_rows()),
+            every=tuple(self.batches.rows()),
+            shown=self.shown_batch,
+            files=dict(self._file_counts),  # type: ignore[arg-type]  # counted by state
+            embedded=frozenset(server.name for server in self._servers if server.embedded),
+            ready=self._ready,
+        )
+
+    @property
+    def active_view(self) -> TableView[BatchView] | TableView[TransferView]:
+        """The table that was used last."""
+        return self.files.table if self._table is Table.FILES else self.batch_view
+
+    # Closing
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Qt's call: leaving is decided elsewhere, except when the session ends and nobody may be asked."""
+        self.remember()
+        app = QApplication.instance()
+        if isinstance(app, QApplication) and app.isSavingSession():
+            event.accept()
+            return
+        event.ignore()
+        self.close_wanted.emit()
+
+    def show_finishing(self) -> None:
+        """Say that the program is ending, and take no more wishes."""
+        self.setWindowTitle("Uphaul – finishing…")
+        self._centre.setEnabled(False)
+        self.menuBar().setEnabled(False)
+        self.setAcceptDrops(False)
+
+    def remember(self) -> None:
+        """Write geometry and columns."""
+        self._store.setValue("geometry", self.saveGeometry())
+        self._store.setValue("splitter", self.splitter.saveState())
+        self.batch_view.remember(self._store, "batches")
+        self.files.table.remember(self._store, "files")
+
+    # Drag and drop
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Welcome anything with addresses; what they are is looked at once, for the overlay."""
+        if self._welcome(event):
+            self.overlay.show_for(event.mimeData().urls(), self.top.server_name or "This computer")
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        """Stay welcoming, cheaply: this comes with every movement of the mouse."""
+        self._welcome(event)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        """It went away."""
+        self.overlay.hide_softly()
+        event.accept()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Copy the addresses and return: the program that it was dragged from stands still meanwhile."""
+        self.overlay.hide_softly()
+        if self._welcome(event):
+            self.dropped.emit(from_urls(event.mimeData().urls()))
+
+    @staticmethod
+    def _welcome(event: QDropEvent) -> bool:
+        if not event.mimeData().hasUrls():
+            event.ignore()
+            return False
+        event.setDropAction(
+            Qt.DropAction.CopyAction
+        )  # a move would let the file manager delete the originals
+        event.accept()
+        return True
+
+    # Wiring
+
+    def _lay_out(self) -> None:
+        self.batch_view.setObjectName("batches")
+        self.splitter = QSplitter(Qt.Orientation.Vertical, self)
+        self.splitter.setHandleWidth(1)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.addWidget(self.batch_view)
+        self.splitter.addWidget(self.files)
+        self.splitter.setStretchFactor(0, 2)
+        self.splitter.setStretchFactor(1, 5)
+        self.stack = QStackedWidget(self)
+        self.stack.addWidget(self.empty)
+        self.stack.addWidget(self.splitter)
+        self._centre = QWidget(self)
+        layout = QVBoxLayout(self._centre)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        for widget in (self.top, self.stack, self.notices, self.status):
+            layout.addWidget(widget, 1 if widget is self.stack else 0)
+        self.setCentralWidget(self._centre)
+        menus.fill_bar(self.menuBar(), self.actions_, self.batch_view.columns, self.files.table.columns)
+
+    def _connect(self) -> None:
+        self.batch_view.selection_changed.connect(self._batches_selected)
+        self.files.table.selection_changed.connect(self._files_selected)
+        self.top.filtered.connect(self.files.filter_text)
+        self.top.server_chosen.connect(lambda profile_id: self._store.setValue("server", profile_id))
+        self.files.details.closed.connect(lambda: self.actions_[Do.DETAILS].setChecked(False))
+        self.actions_[Do.DETAILS].toggled.connect(lambda _on: self._want_details())
+        self.files.table.doubleClicked.connect(lambda _index: self.actions_[Do.DETAILS].setChecked(True))
+        self.files.table.addAction(self.actions_[Do.CANCEL_FILE])
+        QApplication.instance().focusChanged.connect(self._focus_moved)  # type: ignore[union-attr]
+        for view, menu in (
+            (self.batch_view, menus.batches_menu(self.actions_, self)),
+            (self.files.table, menus.files_menu(self.actions_, self)),
+        ):
+            view.customContextMenuRequested.connect(lambda at, view=view, menu=menu: _pop_up(view, menu, at))
+        leave = QShortcut(QKeySequence(Qt.Key.Key_Escape), self.top.filter)
+        leave.setContext(Qt.ShortcutContext.WidgetShortcut)
+        leave.activated.connect(self._leave_filter)
+
+    def _recall(self) -> None:
+        self.resize(*FIRST_SIZE)
+        geometry, splitter = self._store.value("geometry"), self._store.value("splitter")
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
+        if isinstance(splitter, QByteArray):
+            self.splitter.restoreState(splitter)
+        self.batch_view.recall(self._store, "batches")
+        self.files.table.recall(self._store, "files")
+
+    def _follow(self, frame: Frame) -> None:
+        """After a frame: the right page, the awaited selection, counts and actions."""
+        has_batches = self.batches.rowCount() > 0
+        self.stack.setCurrentWidget(self.splitter if has_batches else self.empty)
+        self.top.filter.setEnabled(has_batches)
+        if self._awaited is not None:
+            self._select_awaited()
+        elif has_batches and not self.batch_view.selected_ids() and self.shown_batch is None:
+            self.batch_view.select_ids([self.batches.row_at(0).id], self.batches.row_at(0).id)
+        if frame.batches or frame.removed_batches:
+            self.files.count(self.shown_batch)
+        if frame.transfers:
+            self._recount(patient=True)
+        self._refresh_actions()
+
+    def _select_awaited(self) -> None:
+        if self._awaited is not None and self.batches.place(self._awaited) is not None:
+            batch_id, self._awaited = self._awaited, None
+            self.batch_view.select_ids([batch_id], batch_id)
+            self.batch_view.scrollTo(self.batch_view.currentIndex())
+
+    def _batches_selected(self) -> None:
+        ids = self.batch_view.selected_ids()
+        current = self.batch_view.current_id()
+        chosen = current if current in ids else ids[0] if ids else None
+        if chosen != self.files.model.batch_id:
+            self.files.expect(self.batches.row(chosen) if chosen is not None else None)
+            self.batch_shown.emit(chosen)
+        self._files_selected()
+
+    def _files_selected(self) -> None:
+        self._recount(patient=False)
+        self._want_details()
+        self._refresh_actions()
+
+    def _want_details(self) -> None:
+        ids = self.files.table.selected_ids() if self.actions_[Do.DETAILS].isChecked() else []
+        current = self.files.table.current_id()
+        self.details_wanted.emit(current if current in ids else ids[0] if ids else None)
+
+    def _recount(self, *, patient: bool) -> None:
+        """Count the selected files by state; with very many of them, not at every frame."""
+        if patient and sum(self._file_counts.values()) > MANY_SELECTED and self._frames % RECOUNT_FRAMES:
+            return
+        self._file_counts = Counter(row.state for row in self.files.table.selected_rows())
+
+    def _refresh_actions(self) -> None:
+        self.actions_.update(self.selection())
+
+    def _focus_moved(self, _old: QWidget | None, new: QWidget | None) -> None:
+        if new is self.batch_view:
+            self._table = Table.BATCHES
+        elif new is self.files.table:
+            self._table = Table.FILES
+        else:
+            return
+        self._refresh_actions()
+
+    def _leave_filter(self) -> None:
+        self.top.filter.clear()
+        self.files.table.setFocus()
+
+
+def _pop_up(view: QWidget, menu: QMenu, at: QPoint) -> None:
+    menu.popup(view.viewport().mapToGlobal(at))  # type: ignore[attr-defined]  # both are tables

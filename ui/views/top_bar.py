@@ -1,0 +1,132 @@
+"""The bar on top: the actions, the field that filters the files, and the server that drops go to."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QAction, QActionGroup, QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QToolBar, QToolButton, QWidget
+
+from app.domain.events import ServerView
+from ui.actions import Actions, Do
+from ui.theme import Theme
+
+HEIGHT = 48
+FILTER_WIDTH = 190
+_GROUPS = (
+    (Do.ADD_FILES, Do.ADD_FOLDER),
+    (Do.RESUME, Do.PAUSE),
+    (Do.CANCEL_FILE, Do.CANCEL_BATCH),
+    (Do.RETRY, Do.REMOVE_FINISHED),
+)
+
+
+class TopBar(QWidget):
+    """Emits what is typed into the filter, and the profile id of a server that was chosen."""
+
+    filtered = Signal(str)
+    server_chosen = Signal(str)
+
+    def __init__(self, actions: Actions, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._servers: tuple[ServerView, ...] = ()
+        self.server_id = ""
+        self.setFixedHeight(HEIGHT)
+        self.tools = self._make_tools(actions)
+        self.filter = QLineEdit(self)
+        self.server = QToolButton(self)
+        self._make_fields()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 8, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self.tools, 1)
+        layout.addWidget(self.filter)
+        layout.addWidget(self.server)
+        theme.changed.connect(self._dress)
+        self._dress()
+
+    @property
+    def server_name(self) -> str:
+        """The name of the server that drops go to, "" before the engine has named any."""
+        return next((server.name for server in self._servers if server.profile_id == self.server_id), "")
+
+    def show_servers(self, servers: Sequence[ServerView], wanted: str) -> None:
+        """Offer *servers*; the chosen one stays chosen, else *wanted*, else the first."""
+        named = tuple((server.profile_id, server.name, server.url) for server in servers)
+        if named == tuple((server.profile_id, server.name, server.url) for server in self._servers):
+            return
+        self._servers = tuple(servers)
+        ids = [server.profile_id for server in servers]
+        self.choose(next((one for one in (self.server_id, wanted) if one in ids), ids[0] if ids else ""))
+
+    def choose(self, profile_id: str) -> None:
+        """Let drops go to this server from now on."""
+        self.server_id = profile_id
+        self.server.setText(f"{self.server_name} ▾")
+        self.server.setAccessibleName(f"Server: {self.server_name}")
+        menu, group = self.server.menu(), QActionGroup(self.server.menu())
+        menu.clear()
+        for server in self._servers:
+            entry = menu.addAction(server.name)
+            entry.setCheckable(True)
+            entry.setChecked(server.profile_id == profile_id)
+            entry.setToolTip(server.url)
+            entry.triggered.connect(lambda _on=False, chosen=server.profile_id: self._chosen(chosen))
+            group.addAction(entry)
+
+    def _chosen(self, profile_id: str) -> None:
+        self.choose(profile_id)
+        self.server_chosen.emit(profile_id)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the ground, and the line that the tool bar draws below itself."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), self._theme.colours.window)
+        painter.fillRect(0, self.height() - 1, self.width(), 1, self._theme.colours.line)
+        painter.end()
+
+    def _make_tools(self, actions: Actions) -> QToolBar:
+        tools = QToolBar("Actions", self)
+        tools.setIconSize(QSize(20, 20))
+        tools.setFixedHeight(HEIGHT)
+        tools.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        for number, group in enumerate(_GROUPS):
+            if number:
+                tools.addSeparator()
+            for what in group:
+                self._add_button(tools, actions[what])
+        return tools
+
+    @staticmethod
+    def _add_button(tools: QToolBar, action: QAction) -> None:
+        tools.addAction(action)
+        button = tools.widgetForAction(action)
+        button.setObjectName(f"button_{action.objectName()}")
+        button.setAccessibleName(action.text().replace("&", "").rstrip("…"))
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def _make_fields(self) -> None:
+        self.filter.setObjectName("filter")
+        self.filter.setPlaceholderText("Filter files")
+        self.filter.setAccessibleName("Filter files by name or folder")
+        self.filter.setClearButtonEnabled(True)
+        self.filter.setFixedWidth(FILTER_WIDTH)
+        self.filter.setAcceptDrops(False)  # a drop anywhere is an upload, here too
+        self.filter.textChanged.connect(self.filtered)
+        self._glass = self.filter.addAction(
+            self._theme.icon("search"), QLineEdit.ActionPosition.LeadingPosition
+        )
+        self.server.setObjectName("server")
+        self.server.setProperty("boxed", True)
+        self.server.setToolTip("The server that new batches go to")
+        self.server.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.server.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.server.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        menu = QMenu(self.server)
+        menu.setToolTipsVisible(True)
+        self.server.setMenu(menu)
+
+    def _dress(self) -> None:
+        self._glass.setIcon(self._theme.icon("search", self._theme.colours.secondary))
+        self.server.setIcon(self._theme.icon("server"))
+        self.update()
