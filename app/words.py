@@ -1,0 +1,345 @@
+"""Every state, failure and ending in English: what happened, and what to do. The command line prints it, the window shows it.
+
+Short, plain, from the person's side. No codes alone, no blame. Pure; sizes and times come from app.units.
+"""
+
+from app.domain.batch import BatchView, IntakeReport
+from app.domain.events import CancelEnded
+from app.domain.failure import Failure, FailureKind
+from app.domain.paths import RENAMING, SkipReason
+from app.domain.state import BatchState, CancelEnding, TransferState
+from app.domain.transfer import TransferView
+from app.units import (
+    ago_text,
+    count_text,
+    duration_text,
+    exact_time,
+    left_text,
+    number_text,
+    size_text,
+    speed_text,
+)
+
+__all__ = [
+    "ago_text",
+    "batch_ended",
+    "batch_state_text",
+    "cancel_summary",
+    "count_text",
+    "duration_text",
+    "ending_text",
+    "exact_time",
+    "failure_text",
+    "left_text",
+    "number_text",
+    "report_text",
+    "size_text",
+    "skip_text",
+    "speed_text",
+    "state_word",
+    "what_happened",
+]
+
+_S, _B, _K, _E, _R = TransferState, BatchState, FailureKind, CancelEnding, SkipReason
+
+_STATES: dict[TransferState, str] = {
+    _S.QUEUED: "Queued",
+    _S.PREPARING: "Preparing",
+    _S.UPLOADING: "Uploading",
+    _S.PROCESSING: "Processing",
+    _S.WAITING: "Waiting",
+    _S.PAUSED: "Paused",
+    _S.CANCELLING: "Cancelling",
+    _S.COMPLETED: "Done",
+    _S.FAILED: "Failed",
+    _S.CANCELLED: "Cancelled",
+    _S.SKIPPED: "Skipped",
+}
+_BATCH_STATES: dict[BatchState, str] = {
+    _B.SCANNING: "Looking for files",
+    _B.QUEUED: "Queued",
+    _B.UPLOADING: "Uploading",
+    _B.PROCESSING: "Processing",
+    _B.WAITING: "Waiting",
+    _B.PAUSED: "Paused",
+    _B.CANCELLING: "Cancelling",
+    _B.COMPLETED: "Done",
+    _B.PARTIAL: "Some failed",
+    _B.FAILED: "Failed",
+    _B.CANCELLED: "Cancelled",
+}
+
+# What happened, and what to do. The first gets the status and the detail appended; a full stop is added.
+_FAILURES: dict[FailureKind, tuple[str, str]] = {
+    _K.FILE_GONE: ("The file is no longer there", "Put it back and retry, or leave it out"),
+    _K.FILE_UNREADABLE: ("The file cannot be read", "Check that you may open it, then retry"),
+    _K.FILE_CHANGED: ("The file changed while it was read", "Retry once nothing writes to it"),
+    _K.FILE_NOT_REGULAR: ("This is no longer an ordinary file", "Drop the file itself"),
+    _K.NAME_REFUSED: ("The server does not accept this name", "Rename the file and drop it again"),
+    _K.TOO_LARGE: ("Too large for this server", "Send a smaller file, or ask who runs the server for more"),
+    _K.TOO_MANY_FILES: (
+        "The server takes no more files in this batch",
+        "Drop the rest again as another batch",
+    ),
+    _K.CHECKSUM_MISMATCH: (
+        "What arrived differs from the file, so the server did not keep it",
+        "Retry to send it again",
+    ),
+    _K.REFUSED: ("The server did not accept the file", "Change what it names, then retry"),
+    _K.REMOTE_GONE: ("The server lost the part that had arrived", "Retry to send it from the start"),
+    _K.CONFLICT: ("The server and Uphaul did not agree on how much had arrived", "Retry to go on"),
+    _K.UNREACHABLE: ("The server cannot be reached", "Check the network and that the server runs"),
+    _K.CONNECTION_LOST: ("The connection was lost", "Check the network, then retry"),
+    _K.STALLED: ("Nothing moved for a while", "Check the network, then retry"),
+    _K.BUSY: ("The server is busy", "Retry a little later"),
+    _K.SERVER_ERROR: ("The server had a problem of its own", "Retry later, or tell who runs the server"),
+    _K.DISK_FULL: ("The server's disk is full", "Free some space there, then resume"),
+    _K.SIGN_IN: ("The server asks you to sign in", "Give a valid token for it, then resume"),
+    _K.FORBIDDEN: (
+        "Your account may not upload to this server",
+        "Ask who runs the server for access, then resume",
+    ),
+    _K.NOT_A_SERVER: ("No upload server answers at this address", "Check the address of the server"),
+    _K.TLS: (
+        "The server's identity could not be verified, so nothing was sent",
+        "Check its address and certificate",
+    ),
+    _K.INTERNAL: ("Uphaul met a problem of its own", "Retry; if it happens again, please report it"),
+}
+_DETAIL_SAYS_MORE = frozenset(_K) - {_K.TOO_LARGE, _K.BUSY, _K.DISK_FULL, _K.SIGN_IN, _K.CHECKSUM_MISMATCH}
+_STATUS_SAYS_MORE = frozenset(
+    {_K.BUSY, _K.SERVER_ERROR, _K.REFUSED, _K.FORBIDDEN, _K.NOT_A_SERVER, _K.CONFLICT, _K.SIGN_IN}
+)
+_LONGEST_DETAIL = 200
+
+_ENDINGS: dict[CancelEnding, str] = {
+    _E.CANCELLED: "Cancelled. The server confirmed it and kept nothing.",
+    _E.FINISHED_FIRST: "It had finished before the cancel took effect, and stays on the server.",
+    _E.HERE_ONLY: "Cancelled here only: this server has no cancel, so what had arrived may stay there for a while.",
+    _E.CLEANUP_PENDING: "Cancelled here. The server has not answered yet; it is asked again until it does.",
+}
+_CODES: dict[str, str] = {
+    "nothing_sent": "Cancelled before anything was sent.",
+    "cancelled_elsewhere": "Cancelled at the server, from another program.",
+    "deleted": "Deleted from the server.",
+}
+
+# One, and several: what the report and the row of a skipped path say.
+_SKIPPED: dict[SkipReason, tuple[str, str, str]] = {
+    _R.LINK: ("link was not followed", "links were not followed", "A link; links are not followed"),
+    _R.UNREADABLE: (
+        "could not be read",
+        "could not be read",
+        "It cannot be read; check that you may open it",
+    ),
+    _R.SPECIAL: (
+        "is not an ordinary file",
+        "are not ordinary files",
+        "Not an ordinary file (a socket, pipe or device)",
+    ),
+    _R.HIDDEN: ("is hidden", "are hidden", "Hidden; the settings leave hidden files out"),
+    _R.EXCLUDED: (
+        "is left out by the settings",
+        "are left out by the settings",
+        "Left out by a pattern in the settings",
+    ),
+    _R.MISSING: ("was no longer there", "were no longer there", "It was no longer there"),
+    _R.NOT_LOCAL: (
+        "is not on this computer",
+        "are not on this computer",
+        "Not on this computer; copy it here first",
+    ),
+    _R.LOOP: (
+        "folder contains itself and was taken once",
+        "folders contain themselves and were taken once",
+        "This folder contains itself; it was taken once",
+    ),
+    _R.DUPLICATE_NAME: (
+        "name was there twice and got a number",
+        "names were there twice and got a number",
+        "Another file has the same name; this one got a number",
+    ),
+    _R.NAME_TOO_LONG: (
+        "name was shortened",
+        "names were shortened",
+        "The name was too long and was shortened",
+    ),
+}
+
+
+def state_word(state: TransferState | BatchState) -> str:
+    """Return the word for a state, in a table's cell or a timeline."""
+    # Members of both enums are equal to their value, and so to each other: the type decides.
+    return _BATCH_STATES[state] if isinstance(state, BatchState) else _STATES[state]
+
+
+def batch_state_text(batch: BatchView, now: float) -> str:
+    """Return what a batch's state cell says: its word, or what a person wants to know ("3 failed", "Trying again in 40 s")."""
+    failed = batch.files.get(_S.FAILED, 0)
+    if batch.state in (_B.PARTIAL, _B.FAILED) and failed:
+        return f"{number_text(failed)} failed"
+    if batch.state is _B.WAITING and batch.retry_at is not None:
+        return _trying_again(batch.retry_at, now)
+    if batch.state is _B.CANCELLED and batch.ending is _E.CLEANUP_PENDING:
+        return "Cancelled, clean-up pending"
+    if batch.state is _B.COMPLETED and batch.total_files == 0:
+        return "Nothing to upload"
+    return state_word(batch.state)
+
+
+def what_happened(transfer: TransferView, now: float) -> str:
+    """Return the sentence beside a file: why it failed, when it goes on, how its cancel ended, what the server said."""
+    state = transfer.state
+    if state is _S.FAILED:
+        return (
+            failure_text(transfer.failure)
+            if transfer.failure
+            else "It did not arrive. Retry to send it again."
+        )
+    if state is _S.WAITING:
+        return _waiting_text(transfer, now)
+    if state is _S.SKIPPED:
+        return _skipped_text(transfer.answer)
+    if transfer.ending is not None:
+        return ending_text(transfer.ending, transfer.answer)
+    if state is _S.UPLOADING:
+        return _uploading_text(transfer)
+    if state is _S.PAUSED and transfer.done_bytes:
+        return f"{size_text(transfer.done_bytes)} arrived; resume goes on from there."
+    if state is _S.COMPLETED:
+        return _CODES.get(transfer.answer) or _arrived_text(transfer)
+    return _SIMPLE.get(state, "")
+
+
+_SIMPLE: dict[TransferState, str] = {
+    _S.PREPARING: "Opening the file",
+    _S.PROCESSING: "Everything arrived; the server is working on it.",
+    _S.CANCELLING: "Waiting for the server to confirm",
+}
+
+
+def failure_text(failure: Failure) -> str:
+    """Return what happened and what to do, in two short sentences."""
+    return f"{_what(failure)} {_FAILURES[failure.kind][1]}."
+
+
+def ending_text(ending: CancelEnding, answer: str = "") -> str:
+    """Return how a cancel ended; *answer* is the transfer's (a code of the engine, or the server's own words)."""
+    return _CODES.get(answer) or _ENDINGS[ending]
+
+
+def cancel_summary(ended: CancelEnded) -> str:
+    """Return what a cancel did: "Cancelled. The server kept nothing of 12 files; 3 had finished and stay."."""
+    counts = dict(ended.counts)
+    gone, stayed = counts.get(_E.CANCELLED, 0), counts.get(_E.FINISHED_FIRST, 0)
+    here, pending = counts.get(_E.HERE_ONLY, 0), counts.get(_E.CLEANUP_PENDING, 0)
+    if stayed and not (gone or here or pending):
+        return f"Too late to cancel: {count_text(stayed, 'file')} had finished and {_verb(stayed, 'stays', 'stay')}."
+    parts = []
+    if gone:
+        parts.append(f"The server kept nothing of {count_text(gone, 'file')}")
+    if stayed:
+        parts.append(f"{number_text(stayed)} had finished and {_verb(stayed, 'stays', 'stay')}")
+    if here:
+        was = _verb(here, "was", "were")
+        parts.append(f"{number_text(here)} {was} cancelled here only, because this server has no cancel")
+    if pending:
+        parts.append(f"for {number_text(pending)} the server has not answered yet and is asked again")
+    sentence = "; ".join(parts)
+    return f"Cancelled. {sentence[:1].upper()}{sentence[1:]}." if sentence else "Cancelled."
+
+
+def batch_ended(batch: BatchView) -> tuple[str, str]:
+    """Return title and body of the one notification that a batch gets."""
+    done, failed = batch.files.get(_S.COMPLETED, 0), batch.files.get(_S.FAILED, 0)
+    arrived = f"{count_text(done, 'file')} arrived" if done else "No file arrived"
+    if failed:
+        return (
+            f"{batch.name}: {number_text(failed)} of {count_text(batch.total_files, 'file')} failed",
+            f"{arrived}.",
+        )
+    if batch.state is _B.CANCELLED:
+        return f"{batch.name} is cancelled", f"{arrived} before that." if done else "No file had arrived."
+    if not done:
+        return f"{batch.name}: nothing to upload", _nothing_text(batch)
+    took = ""
+    if batch.finished_at is not None:
+        took = f" in {duration_text(batch.finished_at - (batch.started_at or batch.created_at))}"
+    return f"{batch.name} is uploaded", f"{count_text(done, 'file')}, {size_text(batch.done_bytes)}{took}"
+
+
+def skip_text(reason: SkipReason, count: int) -> str:
+    """Return the head line of a group in the report: "3 links were not followed"."""
+    one, several, _ = _SKIPPED[reason]
+    return f"{number_text(count)} {one if count == 1 else several}"
+
+
+def report_text(report: IntakeReport) -> str:
+    """Return the pre-flight report in a few sentences: what was found, what is left out and what was renamed."""
+    sentences = [f"{count_text(report.files, 'file')}, {size_text(report.size_bytes)}"]
+    if report.folders:
+        sentences[0] += f", in {count_text(report.folders, 'folder')}"
+    if report.empty_folders:
+        sentences.append(
+            f"{count_text(report.empty_folders, 'empty folder')} {_verb(report.empty_folders, 'is', 'are')} not sent"
+        )
+    left_out = sum(count for reason, count in report.skipped_count if reason not in RENAMING)
+    if left_out:
+        sentences.append(f"{number_text(left_out)} {_verb(left_out, 'was', 'were')} not taken")
+    renamed = sum(count for reason, count in report.skipped_count if reason in RENAMING)
+    if renamed:
+        sentences.append(f"{number_text(renamed)} {_verb(renamed, 'gets', 'get')} another name")
+    return ". ".join(sentences) + "."
+
+
+def _what(failure: Failure) -> str:
+    """Return what happened, with the server's number and words where they say more."""
+    kind = failure.kind
+    sentence = _FAILURES[kind][0]
+    if kind is _K.TOO_LARGE and failure.limit_bytes is not None:
+        return f"{sentence} (limit {size_text(failure.limit_bytes)})."
+    status = failure.http_status
+    if status is not None and kind in _STATUS_SAYS_MORE:
+        sentence += f" ({status})"
+    detail = " ".join(failure.detail.split()).rstrip(".")
+    only_the_status = status is not None and detail.startswith(str(status))
+    if detail and kind in _DETAIL_SAYS_MORE and not only_the_status:
+        sentence += f": {detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + '…'}"
+    return f"{sentence}."
+
+
+def _waiting_text(transfer: TransferView, now: float) -> str:
+    if transfer.failure is None:
+        return "" if transfer.retry_at is None else f"{_trying_again(transfer.retry_at, now)}."
+    if transfer.retry_at is None:
+        return failure_text(transfer.failure)
+    return f"{_what(transfer.failure)} {_trying_again(transfer.retry_at, now)}."
+
+
+def _trying_again(retry_at: float, now: float) -> str:
+    return f"Trying again in {duration_text(retry_at - now)}" if retry_at - now >= 1 else "Trying again now"
+
+
+def _uploading_text(transfer: TransferView) -> str:
+    if transfer.speed_bps <= 0 or transfer.done_bytes >= transfer.size_bytes:
+        return ""
+    seconds = (transfer.size_bytes - transfer.done_bytes) / transfer.speed_bps
+    left = left_text((seconds, seconds)) if 1 <= seconds < 14 * 24 * 3600 else ""
+    return f"{left} left" if left else ""
+
+
+def _arrived_text(transfer: TransferView) -> str:
+    return "Arrived; the server has checked its SHA-256." if transfer.answer == "verified" else "Arrived."
+
+
+def _skipped_text(reason: str) -> str:
+    known = {each.value: words[2] for each, words in _SKIPPED.items()}
+    return f"{known[reason]}." if reason in known else "Not taken."
+
+
+def _nothing_text(batch: BatchView) -> str:
+    return report_text(batch.report) if batch.report else "No files were found."
+
+
+def _verb(count: int, one: str, several: str) -> str:
+    return one if count == 1 else several
