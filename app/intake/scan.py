@@ -1,8 +1,8 @@
 """The blocking walk over what was dropped. It runs in a thread, opens no file and follows no link."""
 
-import errno
 import os
 import stat
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +18,9 @@ from app.longpath import open_folder
 
 _LISTED_SKIPS = 1000
 _PLAIN_CHARS = MAX_NAME_BYTES // 4
+_LONG_PATH_BYTES = (1024 if sys.platform == "darwin" else 4096) - 256
+"""Where a name in the folder could make a path that the system refuses: such folders are read by descriptor."""
+_CAN_LIST_FD = os.scandir in os.supports_fd
 _JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", 0xA0000003)
 
 
@@ -181,15 +184,9 @@ class Scan:
 @contextmanager
 def _listing(path: str) -> Iterator[list[os.DirEntry[str]]]:
     """Read a folder, however deep it lies; the entries can be asked while the context is open."""
-    fd = -1
+    fd = open_folder(path) if _CAN_LIST_FD and len(os.fsencode(path)) > _LONG_PATH_BYTES else -1
     try:
-        try:
-            scan = os.scandir(path)
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
-                raise
-            fd = open_folder(path)
-            scan = os.scandir(fd)
+        scan = os.scandir(path) if fd < 0 else os.scandir(fd)
         with scan:
             entries = sorted(scan, key=attrgetter("name"))
         yield entries
