@@ -1,0 +1,104 @@
+"""Secrets with real keyring backends: the one that keeps, the one that loses, the one that is not there, the slow one."""
+
+import threading
+
+from keyring.backend import KeyringBackend
+from keyring.backends import fail, null
+from keyring.errors import KeyringLocked, PasswordDeleteError
+
+from app.accounts.secrets import Kept, Secrets
+
+TOKEN = "s3cret-t0ken"
+
+
+class Memory(KeyringBackend):
+    """A keyring in memory, with all a keyring must do."""
+
+    priority = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.kept[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        if (service, username) not in self.kept:
+            raise PasswordDeleteError("not found")
+        del self.kept[service, username]
+
+
+class Locked(Memory):
+    """A keyring that nobody unlocks; its error quotes the secret, as a careless backend might."""
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise KeyringLocked(f"locked while setting {password}")
+
+
+async def test_a_secret_is_found_by_the_next_session() -> None:
+    keyring = Memory()
+    kept = await Secrets(lambda: keyring).put("lab", TOKEN)
+    assert (kept, await Secrets(lambda: keyring).get("lab")) == (Kept(True), TOKEN)
+
+
+async def test_a_forgotten_secret_is_gone_and_forgetting_twice_is_no_error() -> None:
+    keyring = Memory()
+    secrets = Secrets(lambda: keyring)
+    await secrets.put("lab", TOKEN)
+    await secrets.forget("lab")
+    await secrets.forget("lab")
+    assert (keyring.kept, await secrets.get("lab")) == ({}, None)
+
+
+async def test_a_keyring_that_loses_secrets_in_silence_is_noticed() -> None:
+    secrets = Secrets(null.Keyring)
+    kept = await secrets.put("lab", TOKEN)
+    assert (kept, await secrets.get("lab")) == (
+        Kept(False, "The system's keyring did not keep the token. The token is kept until Uphaul is closed."),
+        TOKEN,
+    )
+
+
+async def test_without_a_keyring_the_secret_is_kept_for_this_session() -> None:
+    secrets = Secrets(fail.Keyring)
+    kept = await secrets.put("lab", TOKEN)
+    assert (kept, await secrets.get("lab"), await secrets.get("other")) == (
+        Kept(False, "This system has no keyring. The token is kept until Uphaul is closed."),
+        TOKEN,
+        None,
+    )
+
+
+async def test_no_secret_in_a_sentence_or_a_repr() -> None:
+    secrets = Secrets(Locked)
+    kept = await secrets.put("lab", TOKEN)
+    assert (
+        kept.sentence,
+        TOKEN in repr(secrets) + repr(vars(kept) if hasattr(kept, "__dict__") else kept),
+    ) == (
+        "The system's keyring is locked. The token is kept until Uphaul is closed.",
+        False,
+    )
+
+
+async def test_a_keyring_that_asks_for_minutes_is_left_alone() -> None:
+    released, asked = threading.Event(), []
+
+    def waits_for_its_person() -> KeyringBackend:
+        asked.append(threading.current_thread().name)
+        released.wait(30)
+        return Memory()
+
+    secrets = Secrets(waits_for_its_person, timeout_s=0.05)
+    kept = await secrets.put("lab", TOKEN)
+    again = await secrets.get("other")
+    released.set()
+    assert (kept.sentence, again, asked) == (
+        "The system's keyring did not answer. The token is kept until Uphaul is closed.",
+        None,
+        ["keyring"],
+    )
