@@ -4,11 +4,12 @@ An intent (pause, cancel, shut down) changes the transfer's state first; then co
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from app.domain.batch import Batch
-from app.domain.events import BatchEnded, EngineEvent, IntakeEnded
+from app.domain.events import BatchEnded, EngineEvent, EngineNotice, IntakeEnded
 from app.domain.failure import FailureKind
 from app.domain.state import CANCELLABLE, PAUSABLE, RETRYABLE, RUNNING, CancelEnding, Step, TransferState
 from app.domain.transfer import Transfer
@@ -17,6 +18,7 @@ from app.engine.book import Book
 from app.engine.cancel import Canceller
 from app.engine.clock import Clock
 from app.engine.connections import Connections
+from app.engine.gates import Gate
 from app.engine.progress import ProgressLedger
 from app.engine.recheck import changed_files
 from app.engine.remote_batches import RemoteBatches
@@ -24,6 +26,8 @@ from app.engine.runs import Runs
 from app.engine.worker import OpenFeed, Worker
 from app.journal.journal import Journal, PendingCancel
 from app.remote.base import DeleteServer
+
+logger = logging.getLogger(__name__)
 
 _FROM_ZERO = frozenset({FailureKind.FILE_CHANGED, FailureKind.CHECKSUM_MISMATCH, FailureKind.REMOTE_GONE})
 """A retry after these is a new upload."""
@@ -71,7 +75,12 @@ class Engine:
     async def start(self) -> None:
         """Open the TaskGroup; returns when commands can be given."""
         self._main = asyncio.create_task(self._live(), name="engine")
-        await self._ready.wait()
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait({self._main, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if self._main.done():
+            ready.cancel()
+            self._main.result()
+        self._main.add_done_callback(self._fell)
 
     async def close(self) -> None:
         """Stop sending, put what was under way back into the queue, and leave the journal true."""
@@ -85,11 +94,21 @@ class Engine:
         await self._connections.aclose()
         await self._journal.commit()
 
+    def _fell(self, main: asyncio.Task[None]) -> None:
+        """A defect of ours ended the group: say so rather than stand still in silence."""
+        if not main.cancelled() and (error := main.exception()):
+            logger.critical("the engine stopped", exc_info=error)
+            self._emit(
+                EngineNotice("Uphaul met a fault of its own and stopped sending. Start it again to go on.")
+            )
+
     async def _live(self) -> None:
         async with asyncio.TaskGroup() as group:
             self._group = group
             remote_batches = RemoteBatches(self.book, self._connections, self._journal, group)
-            worker = Worker(self.book, self._connections, self._open_feed, remote_batches.remote_id)
+            worker = Worker(
+                self.book, self._connections, self._open_feed, remote_batches.remote_id, self._answered
+            )
             self._runs = Runs(
                 self.book,
                 worker,
@@ -258,6 +277,13 @@ class Engine:
         self.limits = limits
         self._runs.at_once, self._runs.stall_s = limits.uploads_at_once, limits.stall_s
         self._runs.dispatch()
+
+    def gate(self, profile_id: str) -> Gate:
+        """Return a server's gate."""
+        return self._ledger.gates.setdefault(profile_id, Gate())
+
+    def _answered(self, profile_id: str) -> None:
+        self.gate(profile_id).answered()
 
     def _settle(self, batch: Batch) -> None:
         """Note and tell the end of a batch, once each time that it comes to one."""

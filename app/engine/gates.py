@@ -23,6 +23,11 @@ class Gate:
         """Whether everything to this server waits."""
         return self.failure is not None
 
+    @property
+    def troubled(self) -> bool:
+        """Whether it is closed, or open for a try that nobody has answered yet."""
+        return self.link in (Link.WAITING, Link.SIGN_IN)
+
     def close(self, failure: Failure, now: float) -> float | None:
         """Close after *failure*; return when it opens again (epoch seconds), or None: when a person acts."""
         if self.closed and self.until is not None and failure.retryable and now < self.until:

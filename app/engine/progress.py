@@ -133,7 +133,7 @@ class ProgressLedger:
     def _view(self, batch: Batch, now: float, servers: tuple[ServerView, ...]) -> BatchView:
         counts, files = batch.counts, dict(batch.counts.files)
         gate = self.gates.get(batch.profile_id)
-        state = derive_state(counts, scanning=batch.scanning, blocked=gate is not None and gate.closed)
+        state = derive_state(counts, scanning=batch.scanning, blocked=gate is not None and gate.troubled)
         total_files = counts.total_files - files[_S.SKIPPED]
         total_bytes, done_bytes = _wanted_bytes(batch), batch.done_bytes
         meter, file_meter = self._meters.get(batch.id), self._file_meters.get(batch.id)

@@ -55,15 +55,21 @@ Outcome = Arrived | Failed | Gone | CancelledElsewhere
 
 
 class Worker:
-    """Makes attempts. Holds nothing of its own between them."""
+    """Makes attempts. Holds nothing of its own between them. *answered* hears the profile id of a server that is well."""
 
     def __init__(
-        self, book: Book, connections: Connections, open_feed: OpenFeed, batch_id: RemoteBatchId
+        self,
+        book: Book,
+        connections: Connections,
+        open_feed: OpenFeed,
+        batch_id: RemoteBatchId,
+        answered: Callable[[str], None],
     ) -> None:
         self._book = book
         self._connections = connections
         self._open_feed = open_feed
         self._batch_id = batch_id
+        self._answered = answered
 
     async def attempt(self, transfer: Transfer, batch: Batch, stall_s: float) -> Outcome:
         """Drive *transfer* (preparing) as far as it goes; it ends uploading or processing, and the Outcome says how.
@@ -91,6 +97,7 @@ class Worker:
         loop = asyncio.get_running_loop()
 
         async def created(remote_id: str) -> None:
+            self._answered(batch.profile_id)
             await self._book.created(transfer, remote_id)
 
         def progress(sent_bytes: int, accepted_bytes: int) -> None:
@@ -112,4 +119,3 @@ class Worker:
             )
             async with self._open_feed(transfer, created, progress) as feed:
                 return await server.send(outgoing, feed)
-
