@@ -22,7 +22,8 @@ class DragSource(QLabel):
         super().__init__("Drag me", None, Qt.WindowType.FramelessWindowHint)
         self._make_data = make_data
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.setGeometry(0, 0, 90, 50)
+        corner = self.screen().availableGeometry().topRight()
+        self.setGeometry(corner.x() - 100, corner.y() + 10, 90, 50)
 
     def mouseMoveEvent(self, _event: QMouseEvent) -> None:
         """Begin the drag, and tell how it ended."""

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+import tomli_w
+
 from tests.e2e.support.child import Child
 from tests.e2e.support.desktop import Desktop
 from tests.e2e.support.hand import Hand, Rect
@@ -18,8 +20,14 @@ from tests.e2e.support.records import Records
 from tests.e2e.support.wait import until
 
 ROOT = Path(__file__).resolve().parents[3]
+SLOW_BPS = 400_000
 BATCHES, FILES = "batches", "files"
 T = TypeVar("T")
+
+
+def settle(home: Path, **settings: int | bool) -> None:
+    """Write the settings that the window will find in *home*, as a person may with an editor."""
+    (home / "settings.toml").write_text(tomli_w.dumps(settings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,10 @@ class Program:
     def until_said(self, words: str) -> str:
         """Return all visible words as soon as *words* is among them."""
         return self.until(lambda look: look.words() if words in look.words() else "", f"the words {words!r}")
+
+    def until_spoken(self, words: str) -> None:
+        """Wait until what a screen reader would say contains *words*: of things that are painted, not written."""
+        self.until(lambda look: words in "\n".join(look.facts["spoken"]), f"the spoken words {words!r}")
 
     @property
     def place(self) -> Rect:
