@@ -32,6 +32,11 @@ class AboutDialog(QDialog):
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._lay_out()
 
+    @property
+    def words(self) -> list[str]:
+        """The lines above the licences."""
+        return [self._name.text(), self._what.text(), self._made.text()]
+
     def _lay_out(self) -> None:
         font = QFont(self._name.font())
         font.setPointSizeF(font.pointSizeF() * 1.3)

@@ -63,6 +63,11 @@ class NoticeBar(QWidget):
         """The sentence that is shown, "" if none is."""
         return self._shown.text if self._shown else ""
 
+    @property
+    def counting(self) -> bool:
+        """Whether the time of the shown notice runs."""
+        return self._timer.isActive()
+
     def say(
         self,
         text: str,

@@ -81,6 +81,11 @@ class DropOverlay(QWidget):
         self.show()
         self._fade_to(1.0)
 
+    @property
+    def strength(self) -> float:
+        """How much of it is faded in, 0 to 1."""
+        return self._strength
+
     def hide_softly(self) -> None:
         """Fade away (at once where motion is reduced)."""
         if self.isVisible():

@@ -23,7 +23,7 @@ class Sparkline(QWidget):
         self._samples: deque[float] = deque(maxlen=SECONDS)
         self._timer = QTimer(self)
         self._timer.setInterval(1000)
-        self._timer.timeout.connect(self._tick)
+        self._timer.timeout.connect(self.tick)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Speed of the last minute")
         self.setToolTip("Speed of the last minute")
@@ -46,6 +46,11 @@ class Sparkline(QWidget):
         self._samples.append(speed_bps)
         self.setVisible(any(self._samples))
         self.update()
+
+    @property
+    def ticking(self) -> bool:
+        """Whether it samples each second; only while the last minute has anything to show."""
+        return self._timer.isActive()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the newest sample at the right edge, the largest of the minute at full height."""
@@ -77,7 +82,8 @@ class Sparkline(QWidget):
             path.lineTo(point)
         return path
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Take the sample of this second; the timer calls it."""
         self.push(self._now_bps)
         if not any(self._samples):
             self._timer.stop()
