@@ -105,7 +105,9 @@ class _Gatherer:
                 {self._writing}
             )  # waits without cancelling: a block is written whole or not at all
             writing, self._writing = self._writing, None
-            self._is_broken = writing.exception() is not None  # what came after a lost block must not be written
+            self._is_broken = (
+                writing.exception() is not None
+            )  # what came after a lost block must not be written
             writing.result()
 
     async def finish(self) -> None:

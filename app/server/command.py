@@ -16,7 +16,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from app.places import Places
-from app.server.config import DEFAULT_EXPIRE_HOURS, DEFAULT_MIN_FREE_BYTES, ServerConfig
+from app.server.config import (
+    DEFAULT_EXPIRE_HOURS,
+    DEFAULT_MIN_FREE_BYTES,
+    DEFAULT_STALL_SECONDS,
+    ServerConfig,
+)
 
 TOKEN_VARIABLE = "UPHAUL_SERVE_TOKEN"  # noqa: S105 - the name of the variable, not a token
 GRACE_SECONDS = 1
@@ -57,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="H",
         help="an unfinished upload is given up after so long (default: 72)",
     )
+    parser.add_argument(
+        "--stall-seconds",
+        type=_seconds,
+        default=DEFAULT_STALL_SECONDS,
+        metavar="S",
+        help="a request that brings no byte for so long is given up; what arrived is kept (default: 60)",
+    )
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     parser.add_argument("--parent-stdin", action="store_true", help="end when standard input closes")
 
@@ -70,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         max_batch_files=args.max_files,
         min_free_bytes=args.min_free,
         expire_after=timedelta(hours=args.expire_hours),
+        stall_seconds=args.stall_seconds,
     )
     try:
         config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -176,6 +189,13 @@ def _hours(text: str) -> float:
     number = float(text)
     if not 0 < number < 24 * 365 * 100:
         raise argparse.ArgumentTypeError("must be more than 0")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 86_400:
+        raise argparse.ArgumentTypeError("must be more than 0, and less than a day")
     return number
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 DEFAULT_MIN_FREE_BYTES = 100 * 1024 * 1024
 DEFAULT_EXPIRE_HOURS = 72.0
+DEFAULT_STALL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class ServerConfig:
     max_batch_files: int | None = None
     min_free_bytes: int = DEFAULT_MIN_FREE_BYTES
     expire_after: timedelta = timedelta(hours=DEFAULT_EXPIRE_HOURS)
-    stall_seconds: float = 60.0
+    stall_seconds: float = DEFAULT_STALL_SECONDS
     """A request body that brings no byte for so long is given up; what arrived is kept."""
 
     @property

@@ -91,6 +91,12 @@ def get(connection: Connection, owner: str, file_id: str) -> FileRecord:
     return _record(found)
 
 
+def find(connection: Connection, owner: str, key: str) -> FileRecord | None:
+    """Return the file that was made with an idempotency key, if there is one."""
+    found = connection.execute(_BY_KEY, {"key": key, "by_owner": owner}).first()
+    return None if found is None else _record(found)
+
+
 def page(
     connection: Connection, owner: str, batch_id: str, status: FileStatus | None, limit: int, offset: int
 ) -> tuple[list[FileRecord], int]:

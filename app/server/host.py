@@ -201,9 +201,9 @@ class _Child:
 
 
 def _command(data_dir: Path) -> list[str]:
-    """The same program with `serve`, also where it is frozen into one file."""
-    program = [sys.executable] if _is_frozen() else [sys.executable, "-m", "app"]
-    return [*program, "serve", "--data", str(data_dir), "--parent-stdin", "--log-level", "info"]
+    """The same program with `serve` where it is frozen into one file; else the module behind `serve`."""
+    program = [sys.executable, "serve"] if _is_frozen() else [sys.executable, "-m", "app.server"]
+    return [*program, "--data", str(data_dir), "--parent-stdin"]
 
 
 def _environment(token: str) -> dict[str, str]:

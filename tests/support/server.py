@@ -28,7 +28,8 @@ class ServerProcess:
         self.data_dir = data_dir
         self.token = token or secrets.token_urlsafe(16)
         self.url = ""
-        self._options: Sequence[str] = options
+        self.options: Sequence[str] = options
+        self.exit_code: int | None = None
         self._process: subprocess.Popen[str] | None = None
         self._log: list[str] = []
         self._reader: threading.Thread | None = None
@@ -68,7 +69,7 @@ class ServerProcess:
         port = self.url.rpartition(":")[2] or "0"
         command = [sys.executable, "-m", "app.server", "--data", str(self.data_dir), "--port", port]
         process = subprocess.Popen(
-            [*command, *self._options],
+            [*command, *self.options],
             cwd=ROOT,
             env=os.environ | {"UPHAUL_SERVE_TOKEN": self.token, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
@@ -108,6 +109,11 @@ class ServerProcess:
         self._running().send_signal(signal.SIGTERM)
         return self._reap()
 
+    def wait(self) -> int:
+        """Wait until it ends by itself; return its exit code."""
+        self._running()
+        return self._reap()
+
     def restart(self) -> None:
         """Start it again after :meth:`kill` or :meth:`terminate`."""
         self.stop()
@@ -136,6 +142,7 @@ class ServerProcess:
             if stream is not None:
                 stream.close()
         self._process = None
+        self.exit_code = code
         return code
 
     def __enter__(self) -> Self:

@@ -120,7 +120,7 @@ class TusClient:
     def files(self, batch_id: str, **query: str | int) -> dict[str, Any]:
         """List files of a batch."""
         body: dict[str, Any] = (
-            self.http.get(f"/api/v1/batches/{batch_id}/files", params=query).raise_for_status().json()
+            self.http.get(f"/api/v1/batches/{batch_id}/files", params=dict(query)).raise_for_status().json()
         )
         return body
 

@@ -16,6 +16,7 @@ from app.server.api.bodies import (
     File,
     FileCancelled,
     FilePage,
+    Key,
 )
 from app.server.core import Core
 from app.server.files import FileRecord
@@ -87,6 +88,13 @@ def _add_files(api: APIRouter, core: Core) -> None:
         )
         items = await core.on_disk(lambda: [shown(one) for one in found])
         return FilePage(items=items, total=total, limit=limit, offset=offset)
+
+    @api.get("/files", tags=["files"], responses=_errors(422))
+    async def find_file(request: Request, idempotency_key: Key) -> FilePage:
+        """Find the file made with an Idempotency-Key, for a client that lost the answer: one item, or none."""
+        found = await core.database.read(files.find, request.state.owner, idempotency_key)
+        items = [] if found is None else [await core.on_disk(shown, found)]
+        return FilePage(items=items, total=len(items), limit=1, offset=0)
 
     @api.get("/files/{file_id}", tags=["files"], responses=_errors(404, 422))
     async def get_file(request: Request, file_id: str) -> File:
