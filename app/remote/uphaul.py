@@ -43,11 +43,16 @@ _CANCELLED_CODES = frozenset({"cancelled", "batch_cancelled"})
 
 
 class UphaulServer(TusServer):
-    """One connection to our own server, for one worker: RemoteServer, BatchServer, CancelServer, DeleteServer."""
+    """One connection to our own server, for one worker: all powers of base.py."""
 
     def __init__(self, http: Http, *, chunk_bytes: int = CHUNK_BYTES) -> None:
         super().__init__(http, f"{http.base_path}/files", chunk_bytes=chunk_bytes)
         self._api = f"{http.base_path}/api/v1"
+
+    @property
+    def abilities(self) -> Abilities:
+        """What this server can do (RemoteServer.abilities): the cancels are part of its API, asked or not."""
+        return replace(super().abilities, cancel_file=True, cancel_batch=True, delete_file=True)
 
     # Reading back
 
@@ -60,6 +65,12 @@ class UphaulServer(TusServer):
         """Read a batch back (BatchServer.look_batch); one that the server does not know is UNKNOWN."""
         record = await self._record(f"batches/{quote(remote_batch_id, safe='')}")
         return RemoteBatch(remote_batch_id, RemoteState.UNKNOWN) if record is None else _batch(record)
+
+    async def find(self, key: str) -> RemoteFile | None:
+        """Find the file that was made with an idempotency key (FindServer.find)."""
+        page = await self._record(f"files?idempotency_key={quote(key, safe='')}") or {}
+        items = page.get("items") or []
+        return _file(items[0]) if items else None
 
     async def list_files(self, remote_batch_id: str, each: Callable[[RemoteFile], None]) -> None:
         """Call *each* for every file of a batch, 1,000 a request (BatchServer.list_files)."""
@@ -111,9 +122,6 @@ class UphaulServer(TusServer):
         return answer.json()
 
     # What tus alone cannot know
-
-    def _promised(self, answer: Answer) -> Abilities:
-        return replace(super()._promised(answer), cancel_file=True, cancel_batch=True, delete_file=True)
 
     async def _why(self, answer: Answer, remote_id: str) -> Exception:
         if answer.status == 410 and not answer.code:  # HEAD has no body that could say why
