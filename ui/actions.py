@@ -163,7 +163,9 @@ class Actions(QObject):
         action = QAction(spec.text, parent)
         action.setObjectName(spec.id)
         action.setIconText(spec.short or spec.text.replace("&", ""))
-        action.setShortcuts([QKeySequence(key) for key in spec.keys])
+        # Where the desktop's own key is the one we name, Qt would call the pair ambiguous and obey neither.
+        keys = {QKeySequence(key).toString(): QKeySequence(key) for key in spec.keys}
+        action.setShortcuts(list(keys.values()))
         action.setCheckable(spec.checkable)
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.setMenuRole(_MENU_ROLES.get(spec.id, QAction.MenuRole.NoRole))
