@@ -196,7 +196,7 @@ class Canceller:
         if remote_id is None:
             return Verdict(CancelEnding.CANCELLED, "nothing_sent")
         transfer.remote_id = remote_id
-        if not told and isinstance(server, CancelServer) and server.abilities.cancel_file:
+        if not told and isinstance(server, CancelServer):
             told = (await server.cancel_file(remote_id)).message
         seen = await server.look(remote_id)
         return Verdict(_ENDING[seen.state], told or seen.message)

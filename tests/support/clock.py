@@ -30,7 +30,8 @@ class TestClock:
         return sum(1 for _, _, future in self._sleepers if not future.done())
 
     async def advance(self, seconds: float) -> None:
-        """Turn the clock, and let those whose time has come go on."""
+        """Once somebody waits, turn the clock, and let those whose time has come go on."""
+        await until(lambda: self.sleepers > 0)
         self._now += seconds
         while self._sleepers and self._sleepers[0][0] <= self._now:
             future = heapq.heappop(self._sleepers)[2]
