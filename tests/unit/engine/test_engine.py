@@ -87,12 +87,12 @@ async def test_a_server_that_is_away_costs_no_file_a_try(tmp_path: Path) -> None
         batch = house.drop(tmp_path / "Photos")
         await house.reach(batch, S.WAITING)
         for _ in range(30):
-            await until(lambda: house.clock.sleepers > 0 or server.away is False)
             await house.clock.advance(61.0)
+        await until(lambda: batch.counts.running == 0 and house.clock.sleepers > 0)
         waited = house.view(batch).state
         server.away = False
-        while batch.counts.unfinished:
-            await house.clock.advance(61.0)
+        await house.clock.advance(61.0)
+        await house.over(batch)
         assert (waited, house.view(batch).done_files) == (BatchState.WAITING, 20)
 
 
