@@ -167,15 +167,20 @@ class Collector(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         gc.disable()
-        gc.freeze()
-        timer = QTimer(self, interval=500)
-        timer.timeout.connect(self._look)
-        timer.start()
+        gc.freeze()  # what was imported stays to the end; no collection needs to look at it
+        self._timer = QTimer(self, interval=500)
+        self._timer.timeout.connect(self.collect)
+        self._timer.start()
 
-    def _look(self) -> None:
-        thresholds = gc.get_threshold()
-        counts = gc.get_count()
-        for generation in (2, 1, 0):
-            if counts[generation] > thresholds[generation]:
-                gc.collect(generation)
-                return
+    def collect(self) -> None:
+        """Collect the oldest generation that is due, if any is."""
+        counts, thresholds = gc.get_count(), gc.get_threshold()
+        due = [generation for generation in (2, 1, 0) if counts[generation] > thresholds[generation] > 0]
+        if due:
+            gc.collect(due[0])
+
+    def stop(self) -> None:
+        """Hand the collection back to Python."""
+        self._timer.stop()
+        gc.unfreeze()
+        gc.enable()

@@ -60,7 +60,7 @@ async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
     tray.pause_all.connect(lambda: tasks.spawn(commands.pause_all()))
     tray.resume_all.connect(lambda: tasks.spawn(commands.resume_all()))
     sys.excepthook = lambda _kind, error, trace: tasks.broke(error.with_traceback(trace))
-    Collector(window)
+    collector = Collector(window)
     for complaint in complaints:
         window.notices.say(complaint)
     window.show()
@@ -70,6 +70,7 @@ async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
     await tasks.close()
     await bridge.stop()
     window.hide()
+    collector.stop()
     return code
 
 

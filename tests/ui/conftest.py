@@ -41,7 +41,7 @@ def application(qapp: QApplication) -> QApplication:
     return qapp
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def theme(qapp: QApplication) -> Theme:
     """The light theme."""
     return Theme(qapp, "light")

@@ -56,6 +56,7 @@ class TopBar(QWidget):
         if named == tuple((server.profile_id, server.name, server.url) for server in self._servers):
             return
         self._servers = tuple(servers)
+        self._fill_menu()
         ids = [server.profile_id for server in servers]
         self.choose(next((one for one in (self.server_id, wanted) if one in ids), ids[0] if ids else ""))
 
@@ -64,15 +65,19 @@ class TopBar(QWidget):
         self.server_id = profile_id
         self.server.setText(f"{self.server_name} ▾")
         self.server.setAccessibleName(f"Server: {self.server_name}")
-        menu, group = self.server.menu(), QActionGroup(self.server.menu())
-        menu.clear()
-        for server in self._servers:
-            entry = menu.addAction(server.name)
-            entry.setCheckable(True)
+        for server, entry in zip(self._servers, self.server.menu().actions(), strict=True):
             entry.setChecked(server.profile_id == profile_id)
+
+    def _fill_menu(self) -> None:
+        menu = self.server.menu()
+        menu.clear()
+        group = QActionGroup(menu)
+        for server in self._servers:
+            entry = group.addAction(server.name)
+            entry.setCheckable(True)
             entry.setToolTip(server.url)
             entry.triggered.connect(lambda _on=False, chosen=server.profile_id: self._chosen(chosen))
-            group.addAction(entry)
+            menu.addAction(entry)
 
     def _chosen(self, profile_id: str) -> None:
         self.choose(profile_id)
@@ -95,6 +100,7 @@ class TopBar(QWidget):
                 tools.addSeparator()
             for what in group:
                 self._add_button(tools, actions[what])
+        self._more = tools.findChild(QToolButton, "qt_toolbar_ext_button")
         return tools
 
     @staticmethod
@@ -116,6 +122,7 @@ class TopBar(QWidget):
         self._glass = self.filter.addAction(
             self._theme.icon("search"), QLineEdit.ActionPosition.LeadingPosition
         )
+        self._glass.setText("Filter")
         self.server.setObjectName("server")
         self.server.setProperty("boxed", True)
         self.server.setToolTip("The server that new batches go to")
@@ -129,4 +136,8 @@ class TopBar(QWidget):
     def _dress(self) -> None:
         self._glass.setIcon(self._theme.icon("search", self._theme.colours.secondary))
         self.server.setIcon(self._theme.icon("server"))
+        if isinstance(self._more, QToolButton):  # appears where the window is too narrow for all of them
+            self._more.setIcon(self._theme.icon("chevron-down"))
+            self._more.setAccessibleName("More actions")
+            self._more.setToolTip("More actions")
         self.update()
