@@ -276,8 +276,10 @@ def skip_text(reason: SkipReason, count: int) -> str:
 
 def report_text(report: IntakeReport) -> str:
     """Return the pre-flight report in a few sentences: what was found, what is left out and what was renamed."""
-    sentences = [f"{count_text(report.files, 'file')}, {size_text(report.size_bytes)}"]
-    if report.folders:
+    sentences = ["No files were found"]
+    if report.files:
+        sentences = [f"{count_text(report.files, 'file')}, {size_text(report.size_bytes)}"]
+    if report.files and report.folders:
         sentences[0] += f", in {count_text(report.folders, 'folder')}"
     if report.empty_folders:
         sentences.append(

@@ -55,9 +55,15 @@ def checked_url(text: str) -> str:
     return url.rstrip("/")
 
 
+def id_of(url: str) -> str:
+    """Return the id of the server at a checked address: the same on every day, because the journal names servers by it."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, url).hex
+
+
 def new_profile(name: str, url: str, dialect: str, user: str = "") -> ServerProfile:
-    """Return a profile with an id of its own. Raises ProfileError."""
-    return ServerProfile(uuid.uuid4().hex, name.strip() or url, checked_url(url), dialect, user)
+    """Return a profile for an address. Raises ProfileError."""
+    address = checked_url(url)
+    return ServerProfile(id_of(address), name.strip() or address, address, dialect, user)
 
 
 def load(path: Path) -> tuple[list[ServerProfile], list[str]]:

@@ -164,7 +164,7 @@ def test_a_cancel_says_what_it_did(counts: dict[str, int], text: str) -> None:
         (a_batch(B.CANCELLED, {S.CANCELLED: 3}), ("Holiday 2026 is cancelled", "No file had arrived.")),
         (
             a_batch(B.COMPLETED, {S.COMPLETED: 0}, report=IntakeReport(empty_folders=2)),
-            ("Holiday 2026: nothing to upload", "0 files, 0 B. 2 empty folders are not sent."),
+            ("Holiday 2026: nothing to upload", "No files were found. 2 empty folders are not sent."),
         ),
     ],
 )
