@@ -26,14 +26,15 @@ _JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", 0xA0000003)
 
 class _Folder(NamedTuple):
     path: str
-    remote: str
+    prefix: str
     identity: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """One file to upload. ``source`` is the absolute local path (undecodable bytes as surrogates), ``relative_path``
-    the remote one: ``/`` between parts, NFC, unique in this drop; it begins with the dropped folder's own name."""
+    the remote one: ``/`` between parts, NFC, unique in this drop. It begins with the dropped folder's own name, unless
+    that folder is all there is in the drop: then the batch has its name."""
 
     source: str
     relative_path: str
@@ -62,7 +63,10 @@ class Scan:
         names: set[str] = set()
         for root in find_roots(paths, self._skip):
             if root.is_folder:
-                yield from self._walk_folder(root, names)
+                prefix = (
+                    "" if len(paths) == 1 else self._unique(root.path, root.name, names, is_folder=True) + "/"
+                )
+                yield from self._walk_folder(root, prefix)
             else:
                 yield from self._take_root_file(root, names)
 
@@ -77,7 +81,7 @@ class Scan:
             tuple(self._skipped),
         )
 
-    def _walk_folder(self, root: Root, names: set[str]) -> Iterator[Found]:
+    def _walk_folder(self, root: Root, prefix: str) -> Iterator[Found]:
         try:
             identity = _identity(os.lstat(root.path))
         except OSError as error:
@@ -85,7 +89,7 @@ class Scan:
             return
         if identity in self._read_folders:
             return  # it lies in another dropped folder and came with it
-        stack = [_Folder(root.path, self._unique(root.path, root.name, names, is_folder=True), identity)]
+        stack = [_Folder(root.path, prefix, identity)]
         while stack and not self.is_stopped:
             folder = stack.pop()
             below: list[_Folder] = []
@@ -128,7 +132,7 @@ class Scan:
             # Names of plain ASCII are as different as the system keeps them.
             if not name.isascii() or len(name) > _PLAIN_CHARS:
                 name = self._unique(path, name, names, is_folder=is_folder)
-            remote = f"{folder.remote}/{name}"
+            remote = folder.prefix + name
             if not is_folder:
                 yield self._found(path, remote, status)
             elif _is_junction(status):
@@ -136,7 +140,7 @@ class Scan:
             elif _identity(status) in self._read_folders:
                 self._skip(path, SkipReason.LOOP)
             else:
-                below.append(_Folder(path, remote, _identity(status)))
+                below.append(_Folder(path, f"{remote}/", _identity(status)))
 
     def _take_root_file(self, root: Root, names: set[str]) -> Iterator[Found]:
         try:

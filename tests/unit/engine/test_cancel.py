@@ -64,7 +64,7 @@ async def test_one_file_is_cancelled_and_the_server_confirms(tmp_path: Path) -> 
         await house.over(batch)
         assert (endings(house, batch), list(server.stored()), row(house, batch).answer) == (
             {"f0": (S.CANCELLED, E.CANCELLED), "f1": (S.COMPLETED, None)},
-            ["Photos/f1"],
+            ["f1"],
             "Upload cancelled successfully",
         )
 
@@ -102,7 +102,7 @@ async def test_a_lost_answer_is_found_by_its_key(tmp_path: Path) -> None:
         batch = house.drop(tmp_path / "Photos")
         await house.reach(batch, S.WAITING)
         lost = row(house, batch)
-        server.files["x"] = StoredFile("x", lost.key, "Photos/f0", "batch-0", 10, RemoteState.STORED)
+        server.files["x"] = StoredFile("x", lost.key, "f0", "batch-0", 10, RemoteState.STORED)
         house.engine.cancel(batch, [lost])
         await house.over(batch)
         assert endings(house, batch) == {"f0": (S.COMPLETED, E.FINISHED_FIRST)}
@@ -212,7 +212,7 @@ async def test_a_cancelled_file_can_be_sent_again_from_zero(tmp_path: Path) -> N
         server.hold.set()
         await house.engine.retry([row(house, batch)])
         await house.over(batch)
-        assert (list(server.stored()), endings(house, batch)) == (["Photos/f0"], {"f0": (S.COMPLETED, None)})
+        assert (list(server.stored()), endings(house, batch)) == (["f0"], {"f0": (S.COMPLETED, None)})
 
 
 async def test_a_cancel_by_somebody_else_is_believed(tmp_path: Path) -> None:

@@ -18,9 +18,8 @@ MIB = 1024 * 1024
 
 
 def digests(folder: Path) -> dict[str, str]:
-    root = folder.parent
     files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 async def test_what_is_dropped_arrives_and_the_end_is_told_once(tmp_path: Path) -> None:
