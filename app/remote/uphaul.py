@@ -38,7 +38,9 @@ BATCH_STATES: Mapping[str, RemoteState] = {
     "failed": RemoteState.FAILED,
     "cancelled": RemoteState.CANCELLED,
 }
-_PAGE_FILES = 1000
+MAX_PAGE_FILES = 1000
+"""The longest page that the server gives."""
+
 _CANCELLED_CODES = frozenset({"cancelled", "batch_cancelled"})
 
 
@@ -72,11 +74,13 @@ class UphaulServer(TusServer):
         items = page.get("items") or []
         return _file(items[0]) if items else None
 
-    async def list_files(self, remote_batch_id: str, each: Callable[[RemoteFile], None]) -> None:
-        """Call *each* for every file of a batch, 1,000 a request (BatchServer.list_files)."""
+    async def list_files(
+        self, remote_batch_id: str, each: Callable[[RemoteFile], None], *, page_files: int = MAX_PAGE_FILES
+    ) -> None:
+        """Call *each* for every file of a batch, *page_files* a request (BatchServer.list_files)."""
         seen = 0
         while True:
-            path = f"batches/{quote(remote_batch_id, safe='')}/files?limit={_PAGE_FILES}&offset={seen}"
+            path = f"batches/{quote(remote_batch_id, safe='')}/files?limit={page_files}&offset={seen}"
             page = await self._record(path) or {}
             items = page.get("items") or []
             for item in items:
