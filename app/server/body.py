@@ -12,7 +12,6 @@ from app.server.appending import DisconnectedError
 from app.server.problems import Problem
 
 SMALL_REST_BYTES = 256 * 1024
-LINGER_SECONDS = 1.0
 SKIP_SECONDS = 0.1
 
 
@@ -50,11 +49,11 @@ class RequestBody:
         if self.length_bytes - self._read_bytes <= SMALL_REST_BYTES:
             await self._discard_for(SKIP_SECONDS)
 
-    async def linger(self) -> None:
-        """Take in the rest for a moment after the answer: closing at once would reset the connection, and the sender
+    async def linger(self, seconds: float) -> None:
+        """Take in the rest for a while after the answer: closing at once would reset the connection, and the sender
         would lose the answer it has not read yet."""
         with contextlib.suppress(DisconnectedError):
-            await self._discard_for(LINGER_SECONDS)
+            await self._discard_for(seconds)
 
     async def _discard_for(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 
@@ -62,30 +63,54 @@ async def create(
 
 
 async def where_it_stands(core: Core, file: FileRecord) -> Appended:
-    """Return how far a file is that takes bytes or is stored."""
+    """Return how far a file is that takes bytes or is stored.
+
+    If the server died between the last byte and the end, the file is finished now: its sender would send no more.
+    """
     if file.status is FileStatus.STORED:
         return Appended(file.size_bytes, sha256=file.sha256, stored_path=file.stored_path)
-    return Appended(await core.on_disk(core.storage.partial_size, file.id))
+    offset_bytes = await core.on_disk(core.storage.partial_size, file.id)
+    if offset_bytes < file.size_bytes:
+        return Appended(offset_bytes)
+    try:
+        return await append(core, file, offset_bytes, _NoBody())
+    except Problem as problem:
+        if problem.code != "locked":  # whoever has the lock is finishing it at this moment
+            raise
+        return Appended(offset_bytes)
+
+
+class _NoBody:
+    async def read(self) -> bytes | None:
+        return None
 
 
 async def _create_whole(
     core: Core, new: NewFile, body: Body, checksum: Checksum | None, sha256: str | None
 ) -> Created:
-    chunks = []
-    received_bytes = 0
-    while (chunk := await body.read()) is not None:
-        chunks.append(chunk)
-        received_bytes += len(chunk)
-    content = b"".join(chunks)
+    content = await _read_all(core, body)
     if (
         checksum is not None
         and hashlib.new(checksum.algorithm, content, usedforsecurity=False).digest() != checksum.digest
     ):
         raise Problem("checksum_mismatch", headers={"Upload-Offset": "0"})
     file, appended, is_new = await core.database.write(_store_whole, core, new, content, sha256)
+    if not is_new:
+        return Created(file, await where_it_stands(core, file), is_new=False)
     if appended is None:
         raise Problem("checksum_mismatch", WRONG_HASH)
-    return Created(file, appended, is_new)
+    return Created(file, appended, is_new=True)
+
+
+async def _read_all(core: Core, body: Body) -> bytes:
+    chunks = []
+    try:
+        async with asyncio.timeout(core.config.stall_seconds):
+            while (chunk := await body.read()) is not None:
+                chunks.append(chunk)
+    except TimeoutError:
+        raise Problem("upload_stalled") from None
+    return b"".join(chunks)
 
 
 def _store_whole(
@@ -97,8 +122,7 @@ def _store_whole(
     )
     storage = core.storage
     if not is_new:
-        offset_bytes = file.size_bytes if file.stored_path is not None else storage.partial_size(file.id)
-        return file, Appended(offset_bytes, file.sha256, file.stored_path), False
+        return file, None, False
     digest = hashlib.sha256(content).hexdigest()
     if {file.expected_sha256, sha256} - {None, digest}:
         files.fail(tx, file, WRONG_HASH, now)

@@ -15,6 +15,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that every test of a module may use, but not break. It must not have complained at the end."""
     with ServerProcess(tmp_path_factory.mktemp("server")) as running:
         yield running
+        running.stop()
     complaints = [line for line in running.log.splitlines() if "level=INFO" not in line]
     assert complaints == []
 

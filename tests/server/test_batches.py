@@ -132,6 +132,18 @@ def test_batches_are_listed_newest_first(tus: TusClient) -> None:
     assert [one["batch_id"] for one in page["items"]] == newest[::-1]
 
 
+def test_a_file_is_found_by_the_key_it_was_made_with(tus: TusClient) -> None:
+    location = tus.create(1, b"x", headers={"Idempotency-Key": "lost-answer"}).headers["Location"]
+    found = [
+        [
+            one["file_id"]
+            for one in tus.http.get("/api/v1/files", params={"idempotency_key": key}).json()["items"]
+        ]
+        for key in ("lost-answer", "never-used")
+    ]
+    assert found == [[file_id(location)], []]
+
+
 def test_a_file_shows_everything_about_itself(tus: TusClient) -> None:
     location = tus.created(10, filename="shown", relative_path="deep/shown")
     tus.patch(location, 0, b"1234")
@@ -226,6 +238,7 @@ def test_the_open_pages_need_no_token(tus: TusClient, path: str) -> None:
         ("GET", "/api/v1/batches/x"),
         ("GET", "/api/v1/batches/x/files"),
         ("GET", "/api/v1/files/x"),
+        ("GET", "/api/v1/files?idempotency_key=x"),
         ("DELETE", "/api/v1/files/x"),
         ("POST", "/api/v1/upload/cancel/x"),
         ("POST", "/api/v1/batch/cancel/x"),

@@ -82,6 +82,19 @@ def test_a_file_whose_last_byte_arrived_before_the_kill_is_finished_by_the_next_
         )
 
 
+def test_the_same_key_finishes_it_as_well(server: ServerProcess) -> None:
+    key = {"Idempotency-Key": "late"}
+    with TusClient(server) as tus:
+        location = tus.create(len(CONTENT), filename="late.bin", headers=key).headers["Location"]
+        server.kill()
+        (server.partials_dir / file_id(location)).write_bytes(CONTENT)
+    server.restart()
+    with TusClient(server) as tus:
+        again = tus.create(len(CONTENT), filename="late.bin", headers=key)
+        seen = again.status_code, again.headers["Location"], again.headers["Upload-SHA256"]
+    assert seen == (200, location, hashlib.sha256(CONTENT).hexdigest())
+
+
 def crashed_between_name_and_commit(server: ServerProcess) -> str:
     """Make what is left when the process dies after the file got its name and before the database knew."""
     with TusClient(server) as tus:

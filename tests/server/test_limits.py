@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.support.server import ServerProcess
-from tests.support.tus import OpenPatch, TusClient
+from tests.support.tus import OpenPatch, TusClient, metadata
 from tests.support.waiting import eventually
 
 
@@ -71,6 +71,10 @@ def test_a_body_that_stops_coming_does_not_hold_the_file_for_ever(tmp_path: Path
         with OpenPatch(server, location, 0, 1000) as patch:
             patch.send(b"x" * 10)
             assert (patch.answer()[0], tus.offset(location)) == (408, 10)
+        headers = {"Upload-Metadata": metadata(filename="small"), "Upload-Length": "10"}
+        with OpenPatch(server, "/files", 0, 10, method="POST", **headers) as small:
+            small.send(b"12345")
+            assert small.answer()[0] == 408
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ OPERATIONS = [
     ("GET", "/api/v1/batches"),
     ("GET", "/api/v1/batches/{batch_id}"),
     ("GET", "/api/v1/batches/{batch_id}/files"),
+    ("GET", "/api/v1/files"),
     ("GET", "/api/v1/files/{file_id}"),
     ("DELETE", "/api/v1/files/{file_id}"),
     ("POST", "/api/v1/upload/cancel/{file_id}"),

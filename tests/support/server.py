@@ -151,4 +151,5 @@ class ServerProcess:
     def __exit__(
         self, _kind: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None
     ) -> None:
-        self.stop()
+        if self._process is not None:
+            self.kill()  # quick, and the data must be none the worse for it

@@ -25,6 +25,9 @@ from app.server.problems import Problem
 from app.server.states import FileStatus
 
 METHODS = "OPTIONS, POST, HEAD, PATCH, DELETE"
+LINGER_SECONDS = 1.0
+HURRIED_SECONDS = 0.2
+"""A server that is stopping has little time."""
 _ON_COLLECTION = {"OPTIONS", "POST"}
 _ON_FILE = {"OPTIONS", "HEAD", "PATCH", "DELETE"}
 
@@ -116,8 +119,6 @@ class TusEndpoint:
     async def _head(self, request: _Request) -> _Answer:
         file = await self._open_file(request)
         stands = await where_it_stands(self._core, file)
-        if stands.offset_bytes == file.size_bytes and stands.stored_path is None:
-            stands = await self._finish_late(file, request.body)
         headers = {
             **self._progress(stands),
             "Upload-Length": str(file.size_bytes),
@@ -126,15 +127,6 @@ class TusEndpoint:
         if file.upload_metadata:
             headers["Upload-Metadata"] = file.upload_metadata
         return _Answer(200, headers)
-
-    async def _finish_late(self, file: FileRecord, body: RequestBody) -> Appended:
-        """The last byte arrived, and the server died before it finished the file: a sender would not send more."""
-        try:
-            return await append(self._core, file, file.size_bytes, body)
-        except Problem as problem:
-            if problem.code != "locked":
-                raise
-            return Appended(file.size_bytes)
 
     async def _patch(self, request: _Request) -> _Answer:
         headers = request.headers
@@ -223,5 +215,5 @@ async def _send(response: Response, body: RequestBody, scope: Scope, receive: Re
         {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
     )
     await send({"type": "http.response.body", "body": response.body, "more_body": True})
-    await body.linger()
+    await body.linger(HURRIED_SECONDS if response.status_code == 503 else LINGER_SECONDS)
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -19,6 +19,7 @@ from app.server.api.bodies import (
     Key,
 )
 from app.server.core import Core
+from app.server.database import Transaction
 from app.server.files import FileRecord
 from app.server.states import FileStatus
 
@@ -92,7 +93,8 @@ def _add_files(api: APIRouter, core: Core) -> None:
     @api.get("/files", tags=["files"], responses=_errors(422))
     async def find_file(request: Request, idempotency_key: Key) -> FilePage:
         """Find the file made with an Idempotency-Key, for a client that lost the answer: one item, or none."""
-        found = await core.database.read(files.find, request.state.owner, idempotency_key)
+        # Asked of the writer, so that a creation that is on its way into the database is found, too.
+        found = await core.database.write(_find, request.state.owner, idempotency_key)
         items = [] if found is None else [await core.on_disk(shown, found)]
         return FilePage(items=items, total=len(items), limit=1, offset=0)
 
@@ -126,3 +128,7 @@ def _add_cancels(api: APIRouter, core: Core) -> None:
             finished_file_ids=list(result.finished_ids),
             cancelled_at=result.batch.cancelled_at or "",
         )
+
+
+def _find(tx: Transaction, owner: str, key: str) -> FileRecord | None:
+    return files.find(tx.connection, owner, key)
