@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
+from app.accounts import profiles
+from app.accounts.secrets import Secrets
 from app.domain.batch import Batch, BatchView, IntakeReport
 from app.domain.events import EngineEvent, EngineNotice, Frame
 from app.domain.transfer import Transfer, TransferDetails, TransferView
@@ -57,7 +59,8 @@ class UploadManager:
         self._clock = clock or SystemClock()
         self._readers = ThreadPoolExecutor(8, thread_name_prefix="reader")
         self._ledger = ProgressLedger(self._clock.now)
-        self._servers = Servers(places.server_data_dir, self._ledger.gates)
+        found, self._problems = profiles.load(profiles.profiles_path(places.config_dir))
+        self._servers = Servers(places.server_data_dir, found, Secrets(), self._ledger.gates)
         self._journal = SqliteJournal(places.journal_path)
         self._ownership = Ownership(places.locks_dir)
         self._connections = Connections(self._servers.connect)
@@ -74,7 +77,7 @@ class UploadManager:
         """Open the journal and, if asked to *adopt*, go on with what was not finished. Raises JournalError."""
         loop = asyncio.get_running_loop()
         self._throttle = Throttle(self._settings.speed_limit_bps, loop.time, self._clock.sleep)
-        for sentence in await self._journal.open():
+        for sentence in (*self._problems, *await self._journal.open()):
             self._emit(EngineNotice(sentence))
         book = Book(self._journal, self._ledger, self._clock.now)
         self._engine = Engine(

@@ -1,9 +1,10 @@
-"""The servers one can send to: the embedded one, those with a profile, and those given by URL for this session."""
+"""The servers one can send to: the embedded one, and those a person has named, with their secrets."""
 
-import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
-from app.accounts.profiles import ServerProfile
+from app.accounts.profiles import ServerProfile, new_profile
+from app.accounts.secrets import Secrets
 from app.domain.events import Link, ServerView
 from app.domain.failure import Failure, FailureKind, TransferError
 from app.engine.gates import Gate
@@ -16,22 +17,28 @@ EMBEDDED_NAME = "This computer"
 
 
 class Servers:
-    """Profiles by id, their tokens for this session, and the embedded server's process."""
+    """Profiles by id, and the embedded server's process."""
 
-    def __init__(self, server_data_dir: Path, gates: dict[str, Gate]) -> None:
+    def __init__(
+        self,
+        server_data_dir: Path,
+        profiles: Sequence[ServerProfile],
+        secrets: Secrets,
+        gates: dict[str, Gate],
+    ) -> None:
         self.embedded = EmbeddedServer(server_data_dir)
         self._gates = gates
-        self._profiles: dict[str, ServerProfile] = {}
-        self._tokens: dict[str, str] = {}
+        self._profiles = {profile.id: profile for profile in profiles}
+        self._secrets = secrets
         self._embedded_url = ""
 
     def add(self, url: str, token: str | None, name: str | None = None) -> str:
-        """Make a server known for this session; the same URL keeps its profile id (a batch in the journal needs it)."""
-        profile_id = uuid.uuid5(uuid.NAMESPACE_URL, url.rstrip("/")).hex
-        self._profiles[profile_id] = ServerProfile(profile_id, name or url, url.rstrip("/"), "uphaul", "")
+        """Make a server known, with a token for this session; return its profile id. Raises ProfileError."""
+        profile = new_profile(name or url, url, "uphaul")
+        self._profiles[profile.id] = profile
         if token:
-            self._tokens[profile_id] = token
-        return profile_id
+            self._secrets.use(profile.id, token)
+        return profile.id
 
     async def connect(self, profile_id: str) -> RemoteServer:
         """Open a connection. Raises TransferError."""
@@ -39,8 +46,11 @@ class Servers:
             return await connect("uphaul", await self._embedded_endpoint())
         profile = self._profiles.get(profile_id)
         if profile is None:
-            raise TransferError(Failure(FailureKind.SIGN_IN, "this server is not known in this session"))
-        return await connect(profile.dialect, Endpoint(profile.url, self._tokens.get(profile_id)))
+            raise TransferError(Failure(FailureKind.SIGN_IN, "this server is not known on this computer"))
+        token = await self._secrets.get(profile_id)
+        if token:
+            self._secrets.use(profile_id, token)  # each worker connects: the keyring is asked once
+        return await connect(profile.dialect, Endpoint(profile.url, token))
 
     async def check(self, profile_id: str) -> None:
         """Reach the server once, signed in. Raises TransferError with what is wrong."""
