@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import StartProgram
 from tests.e2e.support.desktop import Desktop
-from tests.e2e.support.folders import digests, mixed_folder
+from tests.e2e.support.folders import as_dropped, digests, mixed_folder
 from tests.e2e.support.program import BATCHES
 from tests.e2e.support.stranger import drag_source
 
@@ -14,17 +14,16 @@ def test_a_dragged_folder_arrives_byte_for_byte(
 ) -> None:
     """300 files: empty ones, nested ones, a large one, and names with emoji, line breaks, accents, 255 bytes."""
     photos = mixed_folder(tmp_path / "Photos", files=300)
-    before = digests(photos)
+    expected = as_dropped(photos)
     program = start()
 
     with drag_source(desktop, [photos]) as stranger:
         with program.hand.dragging(stranger.place, program.place):
             program.until_spoken("Drop to upload 1 folder")
-        action = stranger.dropped()
+        row = program.until_row(BATCHES, "Photos", "Done")
 
-    row = program.until_row(BATCHES, "Photos", "Done")
     arrived = digests(program.records.files_folder / "Photos")
-    assert (action, row["Files"], arrived) == ("CopyAction", "300 / 300", before)
+    assert (stranger.dropped(), row["Files"], arrived) == ("CopyAction", "300 / 300", expected)
 
 
 def test_the_originals_stay_where_they_are(desktop: Desktop, start: StartProgram, tmp_path: Path) -> None:
@@ -35,7 +34,6 @@ def test_the_originals_stay_where_they_are(desktop: Desktop, start: StartProgram
 
     with drag_source(desktop, [photos]) as stranger:
         program.hand.drag(stranger.place, program.place)
-        stranger.dropped()
+        program.until_row(BATCHES, "Photos", "Done")
 
-    program.until_row(BATCHES, "Photos", "Done")
     assert digests(photos) == before

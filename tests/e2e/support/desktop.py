@@ -10,7 +10,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ _BUS_CONFIG = """<busconfig>
 class Desktop:
     """Where programs of a story live: *env* to start them with, *folder* for their homes and their logs."""
 
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False)
     folder: Path
 
     def run(self, *command: str) -> str:

@@ -31,7 +31,10 @@ class Stranger:
 
 @contextmanager
 def drag_source(desktop: Desktop, addresses: Sequence[str | Path]) -> Iterator[Stranger]:
-    """Show a window that offers *addresses* (paths or URLs) to whoever drags from it."""
+    """Show a window that offers *addresses* (paths or URLs) to whoever drags from it.
+
+    Stay in the context until the target has what it wants: it asks the stranger for it after the drop.
+    """
     yield from _running(desktop, "drag", addresses)
 
 
