@@ -63,7 +63,11 @@ class Bridge(QObject):
         self.pull()
 
     async def call(self, work: Callable[[UploadManager], Coroutine[Any, Any, T]]) -> T:
-        """Run ``work(manager)`` in the engine's loop and return what it returns, or raise what it raises."""
+        """Run ``work(manager)`` in the engine's loop and return what it returns, or raise what it raises.
+
+        While the engine is still starting this waits for it; once it has ended, it raises RuntimeError.
+        """
+        await asyncio.shield(asyncio.wrap_future(self._began))
         if self._manager is None or self._loop is None:
             raise RuntimeError("the engine is not running")
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(self._manager), self._loop))
