@@ -1,0 +1,1 @@
+"""How fast Uphaul is, measured. These are no tests: nothing here passes or fails. See docs/PERFORMANCE.md."""
