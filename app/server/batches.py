@@ -135,6 +135,7 @@ _ADMIT = (
         started_at=func.coalesce(batches.c.started_at, bindparam("now")),
         completed_at=None,
     )
+    .returning(batches.c.folder)
 )
 
 _SETTLE = (
@@ -159,18 +160,19 @@ _SETTLE = (
 
 def admit(
     tx: Transaction, owner: str, batch_id: str, size_bytes: int, most_files: int | None, now: str
-) -> None:
-    """Count one more file into a batch.
+) -> str:
+    """Count one more file into a batch and return the batch's folder.
 
     Raises `Problem` batch_not_found, batch_cancelled or batch_full.
     """
     most = most_files if most_files is not None else 2**62
-    admitted = tx.execute(
+    folder: str | None = tx.execute(
         _ADMIT, {"batch": batch_id, "by_owner": owner, "most": most, "size": size_bytes, "now": now}
-    )
-    if admitted.rowcount == 0:
+    ).scalar()
+    if folder is None:
         batch = get(tx.connection, owner, batch_id)
         raise Problem("batch_cancelled" if batch.cancelled_at else "batch_full")
+    return folder
 
 
 def settle(

@@ -129,5 +129,5 @@ def _store_whole(
         return file, None, True
     tx.on_rollback(lambda: storage.drop_partial(file.id))
     storage.write_partial(file.id, content, file.mtime_ns)
-    path = files.complete(tx, storage, file, digest, now)
+    path = files.store(tx, storage, file, digest, now)
     return file, Appended(file.size_bytes, digest, path), True

@@ -74,6 +74,15 @@ _SELECT = select(*_FIELDS, batches.c.folder).select_from(
 )
 _BY_ID = _SELECT.where(files.c.id == bindparam("file"), files.c.owner == bindparam("by_owner"))
 _BY_KEY = _SELECT.where(files.c.idempotency_key == bindparam("key"), files.c.owner == bindparam("by_owner"))
+_NOTHING_YET: dict[str, Any] = {
+    "offset_bytes": 0,
+    "sha256": None,
+    "stored_path": None,
+    "completed_at": None,
+    "cancelled_at": None,
+    "cancelled_by": None,
+    "error_message": None,
+}
 _ACTIVE: ColumnElement[bool] = files.c.status.in_(UNFINISHED)
 
 
@@ -136,27 +145,25 @@ def create(
             require_open(known)
             return known, False
         return _revive(tx, known, now=now, expires_at=expires_at), True
+    folder = None
     if new.batch_id is not None:
-        batch_rules.admit(tx, new.owner, new.batch_id, new.size_bytes, most_files, now)
-    tx.execute(
-        files.insert(),
-        {
-            "id": new.id,
-            "owner": new.owner,
-            "batch_id": new.batch_id,
-            "idempotency_key": new.idempotency_key,
-            "filename": new.filename,
-            "relative_path": new.relative_path,
-            "status": FileStatus.PENDING.value,
-            "size_bytes": new.size_bytes,
-            "expected_sha256": new.expected_sha256,
-            "mtime_ns": new.mtime_ns,
-            "upload_metadata": new.upload_metadata,
-            "created_at": now,
-            "expires_at": expires_at,
-        },
-    )
-    return get(tx.connection, new.owner, new.id), True
+        folder = batch_rules.admit(tx, new.owner, new.batch_id, new.size_bytes, most_files, now)
+    row = {
+        "id": new.id,
+        "owner": new.owner,
+        "batch_id": new.batch_id,
+        "filename": new.filename,
+        "relative_path": new.relative_path,
+        "status": FileStatus.PENDING,
+        "size_bytes": new.size_bytes,
+        "expected_sha256": new.expected_sha256,
+        "mtime_ns": new.mtime_ns,
+        "upload_metadata": new.upload_metadata,
+        "created_at": now,
+        "expires_at": expires_at,
+    }
+    tx.execute(files.insert(), row | {"idempotency_key": new.idempotency_key})
+    return FileRecord(folder=folder, **(_NOTHING_YET | row)), True
 
 
 def _known(tx: Transaction, new: NewFile) -> FileRecord | None:
@@ -231,6 +238,11 @@ def complete(tx: Transaction, storage: Storage, file: FileRecord, sha256: str, n
     require_open(current)
     if current.stored_path is not None:
         return current.stored_path
+    return store(tx, storage, file, sha256, now)
+
+
+def store(tx: Transaction, storage: Storage, file: FileRecord, sha256: str, now: str) -> str:
+    """Do what :func:`complete` promises for a file that this transaction has seen to be unfinished."""
     stored_path = storage.place(file.id, file.names)
     tx.on_rollback(lambda: storage.unplace(file.id, stored_path))
     tx.execute(_COMPLETE, {"file": file.id, "digest": sha256, "path": stored_path, "now": now})
