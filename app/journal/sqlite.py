@@ -49,6 +49,7 @@ class SqliteJournal:
         self._reading: sqlite3.Connection | None = None
         self._bad_rows: list[BadRow] = []
         self._data_version = 0
+        self._refused = False
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -241,11 +242,12 @@ class SqliteJournal:
         refusal: JournalError | None = None
         try:
             group.write(connection)
-            group = Group()
+            group, self._refused = Group(), False
         except sqlite3.Error as error:
             refusal = problem(error, self._path)
-            if not waiters:
+            if not self._refused:
                 _log.warning("%s What waits is kept in memory and tried again.", refusal)
+            self._refused = True
         version = _data_version(connection) if versions else 0
         _tell(loop, lambda: _answer(waiters, versions, version, refusal))
         return group
