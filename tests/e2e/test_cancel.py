@@ -16,9 +16,9 @@ from tests.e2e.support.wait import until
 
 @pytest.fixture
 def uploading(start: StartProgram, home: Path, tmp_path: Path) -> Program:
-    """The window in the middle of a slow upload of "Holiday", 8 files of 2 MB, two at a time."""
+    """The window in the middle of a slow upload of "Holiday", 8 files of 4 MB, two at a time."""
     settle(home, speed_limit_bps=SLOW_BPS, uploads_at_once=2)
-    program = start(plain_folder(tmp_path / "Holiday", 8, 2_000_000))
+    program = start(plain_folder(tmp_path / "Holiday", 8, 4_000_000))
     program.until_row(BATCHES, "Holiday", "Uploading")
     until(lambda: len(program.records.partials()) == 2, "two partial files on the server")
     return program

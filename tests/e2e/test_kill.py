@@ -17,8 +17,8 @@ FILES = 6
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """ "Archive", files of 800 kB: two seconds each at the slow speed."""
-    return plain_folder(tmp_path / "Archive", FILES, 800_000)
+    """ "Archive", files of 2 MB: two seconds each at the slow speed."""
+    return plain_folder(tmp_path / "Archive", FILES, 2_000_000)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def test_the_button_shows_what_failed(
     notifications: Notifications, start: StartProgram, home: Path, tmp_path: Path
 ) -> None:
     """A file vanishes before its turn. The notification counts it, and its button brings its row to the front."""
-    folder = plain_folder(tmp_path / "Invoices", 4, 200_000)
+    folder = plain_folder(tmp_path / "Invoices", 4, 500_000)
     settle(home, speed_limit_bps=SLOW_BPS, uploads_at_once=1)
     program = start(folder)
     program.until_row(FILES, "file 00.bin", "Uploading")

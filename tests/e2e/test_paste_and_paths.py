@@ -34,7 +34,7 @@ def test_a_second_drop_during_an_upload(
 ) -> None:
     """It is a second batch; the first goes on."""
     settle(home, speed_limit_bps=SLOW_BPS)
-    program = start(plain_folder(tmp_path / "First", 4, 400_000))
+    program = start(plain_folder(tmp_path / "First", 4, 1_500_000))
     program.until_row(BATCHES, "First", "Uploading")
 
     with drag_source(desktop, [plain_folder(tmp_path / "Second", 2, 1000)]) as stranger:

@@ -11,7 +11,7 @@ from tests.e2e.support.wait import until
 
 def test_quit_and_go_on(start: StartProgram, home: Path, tmp_path: Path) -> None:
     """Ctrl+Q, and after the next start everything arrives, each file once."""
-    folder = plain_folder(tmp_path / "Letters", 5, 800_000)
+    folder = plain_folder(tmp_path / "Letters", 5, 2_000_000)
     settle(home, speed_limit_bps=SLOW_BPS, uploads_at_once=2)
     program = start(folder)
     until(

@@ -22,7 +22,7 @@ def test_closed_into_the_tray(
     tray: Tray, notifications: Notifications, slow_home: Path, start: StartProgram, tmp_path: Path
 ) -> None:
     """The × hides the window and the upload goes on; it says so once. The icon's menu brings the window back."""
-    program = start(plain_folder(tmp_path / "Photos", 6, 500_000))
+    program = start(plain_folder(tmp_path / "Photos", 6, 2_000_000))
     program.until_row(BATCHES, "Photos", "Uploading")
     icon = tray.item()
 
@@ -48,7 +48,7 @@ def close_into_tray(program: Program) -> None:
 
 def test_the_menu_pauses_everything(tray: Tray, slow_home: Path, start: StartProgram, tmp_path: Path) -> None:
     """ "Pause all" in the tray stops the upload, "Resume all" goes on."""
-    program = start(plain_folder(tmp_path / "Photos", 6, 500_000))
+    program = start(plain_folder(tmp_path / "Photos", 6, 2_000_000))
     program.until_row(BATCHES, "Photos", "Uploading")
     icon = tray.item()
     icon.choose("Pause all")
@@ -60,7 +60,7 @@ def test_the_menu_pauses_everything(tray: Tray, slow_home: Path, start: StartPro
 
 def test_without_a_tray_closing_asks(slow_home: Path, start: StartProgram, tmp_path: Path) -> None:
     """There is nowhere to hide, so the window asks before it stops an upload; Escape keeps everything as it was."""
-    program = start(plain_folder(tmp_path / "Photos", 6, 500_000))
+    program = start(plain_folder(tmp_path / "Photos", 6, 2_000_000))
     program.until_row(BATCHES, "Photos", "Uploading")
 
     program.close()

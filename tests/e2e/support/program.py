@@ -20,7 +20,7 @@ from tests.e2e.support.records import Records
 from tests.e2e.support.wait import until
 
 ROOT = Path(__file__).resolve().parents[3]
-SLOW_BPS = 400_000
+SLOW_BPS = 1_000_000
 BATCHES, FILES = "batches", "files"
 T = TypeVar("T")
 
@@ -166,7 +166,7 @@ class Program:
 
     def server_pid(self) -> int:
         """Return the process id of the embedded server, once it runs."""
-        return until(lambda: next(iter(_children(self.child.pid, "serve")), 0), "the embedded server")
+        return until(lambda: next(iter(_children(self.child.pid, "--parent-stdin")), 0), "the embedded server")
 
     def _window(self) -> bool:
         assert self.child.running, f"the window did not start: {self.child.words()}"
