@@ -3,6 +3,8 @@
 Short, plain, from the person's side. No codes alone, no blame. Pure; sizes and times come from app.units.
 """
 
+import re
+
 from app.domain.batch import BatchView, IntakeReport
 from app.domain.events import CancelEnded
 from app.domain.failure import Failure, FailureKind
@@ -111,6 +113,7 @@ _STATUS_SAYS_MORE = frozenset(
     {_K.BUSY, _K.SERVER_ERROR, _K.REFUSED, _K.FORBIDDEN, _K.NOT_A_SERVER, _K.CONFLICT, _K.SIGN_IN}
 )
 _LONGEST_DETAIL = 200
+_ERRNO = re.compile(r"^\[(?:Errno|WinError) -?\d+\] ")
 
 _ENDINGS: dict[CancelEnding, str] = {
     _E.CANCELLED: "Cancelled. The server confirmed it and kept nothing.",
@@ -303,7 +306,7 @@ def _what(failure: Failure) -> str:
     status = failure.http_status
     if status is not None and kind in _STATUS_SAYS_MORE:
         sentence += f" ({status})"
-    detail = " ".join(failure.detail.split()).rstrip(".")
+    detail = _ERRNO.sub("", " ".join(failure.detail.split())).rstrip(".")
     only_the_status = status is not None and detail.startswith(str(status))
     if detail and kind in _DETAIL_SAYS_MORE and not only_the_status:
         sentence += f": {detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + '…'}"

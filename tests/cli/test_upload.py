@@ -176,12 +176,6 @@ def test_a_result_that_cannot_be_printed_is_said(cli: Cli) -> None:
             "The address must not hold a user name or password. Give the token on its own.",
         ),
         (
-            ["upload", "here", "--server", "http://127.0.0.1:1"],
-            "unreachable",
-            "127.0.0.1:1: The server cannot be reached: All connection attempts failed."
-            " Check the network and that the server runs.",
-        ),
-        (
             ["upload", "here"],
             "no_files",
             "There is nothing to upload. No files were found. 1 empty folder is not sent.",
@@ -201,6 +195,14 @@ def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(
     (cli.work / "here").mkdir()
     as_json = cli.json(*args)
     assert as_json == (2, {"error": {"code": code, "message": sentence}})
+
+
+def test_a_server_that_does_not_answer_is_exit_code_2(cli: Cli) -> None:
+    cli.make("Photos", {"a": b"1"})
+    code, result = cli.json("upload", "Photos", "--server", "http://127.0.0.1:1")
+    sentence = result["error"]["message"]
+    assert (code, result["error"]["code"]) == (2, "unreachable")
+    assert sentence.startswith("127.0.0.1:1: The server cannot be reached")
 
 
 def test_without_json_the_sentence_is_on_standard_error(cli: Cli) -> None:

@@ -101,6 +101,12 @@ def test_every_transfer_state_can_be_asked_what_happened() -> None:
             a_transfer(S.WAITING, failure=Failure(FailureKind.SIGN_IN, http_status=401)),
             "The server asks you to sign in (401). Give a valid token for it, then resume.",
         ),
+        (
+            a_transfer(
+                S.FAILED, failure=Failure(FailureKind.UNREACHABLE, "[Errno -2] Name or service not known")
+            ),
+            "The server cannot be reached: Name or service not known. Check the network and that the server runs.",
+        ),
         (a_transfer(S.UPLOADING, speed_bps=50_000.0), "~40 s left"),
         (a_transfer(S.PAUSED, done_bytes=500_000), "500 kB arrived; resume goes on from there."),
         (a_transfer(S.COMPLETED, answer="verified"), "Arrived; the server has checked its SHA-256."),
