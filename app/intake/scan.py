@@ -63,10 +63,7 @@ class Scan:
         names: set[str] = set()
         for root in find_roots(paths, self._skip):
             if root.is_folder:
-                prefix = (
-                    "" if len(paths) == 1 else self._unique(root.path, root.name, names, is_folder=True) + "/"
-                )
-                yield from self._walk_folder(root, prefix)
+                yield from self._walk_folder(root, None if len(paths) == 1 else names)
             else:
                 yield from self._take_root_file(root, names)
 
@@ -81,7 +78,7 @@ class Scan:
             tuple(self._skipped),
         )
 
-    def _walk_folder(self, root: Root, prefix: str) -> Iterator[Found]:
+    def _walk_folder(self, root: Root, names: set[str] | None) -> Iterator[Found]:
         try:
             identity = _identity(os.lstat(root.path))
         except OSError as error:
@@ -89,6 +86,7 @@ class Scan:
             return
         if identity in self._read_folders:
             return  # it lies in another dropped folder and came with it
+        prefix = "" if names is None else self._unique(root.path, root.name, names, is_folder=True) + "/"
         stack = [_Folder(root.path, prefix, identity)]
         while stack and not self.is_stopped:
             folder = stack.pop()

@@ -8,12 +8,15 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
+from urllib.request import getproxies
 
 import certifi
+import httpcore
 import httpx
 
 from app import __version__
 from app.domain.failure import Failure, FailureKind, TransferError
+from app.remote import network
 from app.remote.answer import Answer, failure_of
 
 _K = FailureKind
@@ -21,7 +24,7 @@ _K = FailureKind
 # Longer answers are cut: the longest honest one is a page of 1,000 files.
 _ANSWER_CAP_BYTES = 4 * 2**20
 # Below uvicorn's 5 s, so that the server never closes a connection in the moment that we take it up again.
-_KEEP_ALIVE_S = 4.0
+_LIMITS = httpx.Limits(max_connections=4, max_keepalive_connections=1, keepalive_expiry=4.0)
 _CONNECT_TIMEOUT_S = 10.0
 
 _ERRORS: tuple[tuple[type[Exception], FailureKind], ...] = (
@@ -32,7 +35,6 @@ _ERRORS: tuple[tuple[type[Exception], FailureKind], ...] = (
     (httpx.ProxyError, _K.UNREACHABLE),
     (httpx.NetworkError, _K.CONNECTION_LOST),
     (httpx.RemoteProtocolError, _K.NOT_A_SERVER),
-    (httpx.LocalProtocolError, _K.INTERNAL),
     (httpx.UnsupportedProtocol, _K.NOT_A_SERVER),
     (httpx.DecodingError, _K.NOT_A_SERVER),
     (httpx.HTTPError, _K.CONNECTION_LOST),
@@ -68,17 +70,18 @@ class Http:
             (b"Accept-Encoding", b"identity"),
         ]
         if token is not None:
-            self._headers.append((b"Authorization", b"Bearer " + _header_bytes(token)))
+            self._headers.append((b"Authorization", b"Bearer " + _token_bytes(token)))
         self._timeout = httpx.Timeout(
             read_timeout_s, connect=_CONNECT_TIMEOUT_S, write=None, pool=None
         ).as_dict()
+        # A proxy named in the environment must not be asked for the server on this very computer.
+        trust_env = not _is_loopback(self._origin.host)
+        is_direct = self._origin.scheme == "http" and not (trust_env and getproxies())
         self._client = httpx.AsyncClient(
             verify=_tls_context() if self._origin.scheme == "https" else _no_tls(),
-            limits=httpx.Limits(
-                max_connections=4, max_keepalive_connections=1, keepalive_expiry=_KEEP_ALIVE_S
-            ),
-            # A proxy named in the environment must not be asked for the server on this very computer.
-            trust_env=not _is_loopback(self._origin.host),
+            limits=_LIMITS,
+            transport=_direct_transport() if is_direct and network.works_here() else None,
+            trust_env=trust_env,
         )
 
     @property
@@ -130,7 +133,7 @@ class Http:
     ) -> Answer:
         """Send exactly *size_bytes* from *blocks*, each taken when the one before is on its way.
 
-        If the server cuts the connection in mid-body after it has answered, that answer is returned; if it did not
+        If the server answers before the end, or cuts the connection after it has, that answer is returned; if it did not
         answer, CONNECTION_LOST says that nobody knows how much arrived. Errors of *blocks* pass through.
         """
         return await self._exchange(method, path, headers, _Body(blocks), size_bytes)
@@ -151,7 +154,7 @@ class Http:
         body: httpx.AsyncByteStream,
         length: int | None,
     ) -> Answer:
-        sent = self._headers + [(name.encode(), _header_bytes(value)) for name, value in headers.items()]
+        sent = self._headers + [(name.encode(), value.encode()) for name, value in headers.items()]
         if length is not None:
             sent.append((b"Content-Length", b"%d" % length))
         request = httpx.Request(
@@ -171,6 +174,18 @@ class Http:
             failure = failure_from(error)
         # Outside of the handler, so that the foreign error (it holds the request and its token) is not our context.
         raise TransferError(failure)
+
+
+def _direct_transport() -> httpx.AsyncHTTPTransport:
+    """httpx's own transport over a pool of plain sockets, which it has no argument for."""
+    transport = httpx.AsyncHTTPTransport(verify=_no_tls())
+    transport._pool = httpcore.AsyncConnectionPool(
+        max_connections=_LIMITS.max_connections,
+        max_keepalive_connections=_LIMITS.max_keepalive_connections,
+        keepalive_expiry=_LIMITS.keepalive_expiry,
+        network_backend=network.SocketBackend(),
+    )
+    return transport
 
 
 class _Body(httpx.AsyncByteStream):
@@ -193,6 +208,8 @@ def failure_from(error: Exception) -> Failure:
         return Failure(_K.CONNECTION_LOST, "the server closed the connection")
     if isinstance(error, httpx.LocalProtocolError) and "Content-Length" in text:
         return Failure(_K.FILE_CHANGED, "its size changed while it was sent")
+    if isinstance(error, httpx.LocalProtocolError):
+        return Failure(_K.INTERNAL, "a request that HTTP does not allow")  # its text repeats headers
     for kind_of_error, kind in _ERRORS:
         if isinstance(error, kind_of_error):
             return Failure(kind, text or type(error).__name__)
@@ -219,12 +236,10 @@ def _checked(url: str) -> httpx.URL:
     return parsed
 
 
-def _header_bytes(value: str) -> bytes:
-    try:
-        return value.encode("ascii")
-    except UnicodeEncodeError:
-        pass
-    raise TransferError(Failure(_K.INTERNAL, "a header or token holds characters that HTTP cannot carry"))
+def _token_bytes(token: str) -> bytes:
+    if token.isascii() and token.isprintable():
+        return token.encode()
+    raise TransferError(Failure(_K.SIGN_IN, "the token holds characters that no token has"))
 
 
 def _is_loopback(host: str) -> bool:

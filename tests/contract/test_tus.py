@@ -95,6 +95,14 @@ async def test_one_key_makes_one_file_even_if_the_first_answer_was_lost(
     assert len(await sender.files_of(batch.remote_id)) == 2
 
 
+async def test_a_file_is_found_by_its_key(sender: Sender, batch: RemoteBatch, tmp_path: Path) -> None:
+    parcel = make_parcel(tmp_path, 10, batch_id=batch.remote_id)
+    before = await sender.server.find(parcel.transfer.key)
+    sent = await sender.send(parcel)
+    after = await sender.server.find(parcel.transfer.key)
+    assert (before, after) == (None, RemoteFile(sent.remote_id, RemoteState.STORED, 10, 10))
+
+
 async def test_progress_counts_up_to_the_size(sender: Sender, batch: RemoteBatch, tmp_path: Path) -> None:
     parcel = make_parcel(tmp_path, 9 * MIB, batch_id=batch.remote_id)
     await sender.send(parcel)

@@ -42,6 +42,7 @@ async def failure_of(server: ServerProcess, parcel: Parcel, method: str, *faults
         ("hangs_up", K.CONNECTION_LOST, None),
         ("cut_answer", K.CONNECTION_LOST, None),
         ("too_large_at_once", K.TOO_LARGE, 413),
+        ("too_large_and_closed", K.TOO_LARGE, 413),
     ],
 )
 async def test_a_bad_answer_to_the_creation(
@@ -74,6 +75,7 @@ async def test_a_bad_answer_to_the_creation(
         ("hangs_up", K.CONNECTION_LOST, None),
         ("cut_answer", K.CONNECTION_LOST, None),
         ("too_large_at_once", K.TOO_LARGE, 413),
+        ("too_large_and_closed", K.TOO_LARGE, 413),
     ],
 )
 async def test_a_bad_answer_in_the_middle(
@@ -90,6 +92,19 @@ async def test_a_bad_answer_in_the_middle(
     seen = await sender.look(parcel)
     assert (failure.kind, failure.http_status, seen.offset_bytes) == (kind, status, 4 * MIB)
     assert (await sender.send(parcel)).sha256 == parcel.sha256
+
+
+async def test_an_answer_in_the_middle_of_a_body_is_heard_at_once(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    """The rest of a large chunk is not sent to a server that has refused it."""
+    parcel = make_parcel(tmp_path, 64 * MIB)
+    async with FakeServer(server.url) as fake, open_sender(server, fake.url, chunk_bytes=64 * MIB) as unlucky:
+        fake.plan("PATCH", "too_large_and_closed")
+        with pytest.raises(TransferError) as caught:
+            await unlucky.send(parcel)
+    most = max(sent for sent, _ in parcel.told)
+    assert (caught.value.failure.kind, most < 32 * MIB) == (K.TOO_LARGE, True)
 
 
 async def test_how_long_to_wait_is_in_seconds_or_a_date(server: ServerProcess, tmp_path: Path) -> None:
@@ -192,6 +207,13 @@ async def test_tls_where_there_is_none() -> None:
 async def test_an_unknown_dialect_is_named() -> None:
     with pytest.raises(TransferError, match="carrier-pigeon"):
         await connect("carrier-pigeon", Endpoint("http://127.0.0.1", None))
+
+
+@pytest.mark.parametrize("token", ["geheim\n", "gehéim", "\0geheim"])
+async def test_a_token_that_cannot_be_one_is_not_repeated(token: str) -> None:
+    with pytest.raises(TransferError) as caught:
+        await connect(UPHAUL, Endpoint("http://127.0.0.1", token))
+    assert (caught.value.failure.kind, "geh" in str(caught.value)) == (K.SIGN_IN, False)
 
 
 async def test_the_token_is_in_no_error_and_no_repr(server: ServerProcess) -> None:

@@ -66,9 +66,7 @@ async def test_bytes_that_are_no_text_are_replaced_and_can_still_be_opened(tmp_p
     raw = os.path.join(os.fsencode(tmp_path), b"caf\xe9")
     Path(os.fsdecode(raw)).write_bytes(b"x")
     found, _ = await scan(tmp_path)
-    assert [(file.relative_path, os.fsencode(file.source)) for file in found] == [
-        ("caf\ufffd", raw)
-    ]
+    assert [(file.relative_path, os.fsencode(file.source)) for file in found] == [("caf\ufffd", raw)]
 
 
 async def test_links_below_are_reported_and_not_followed(tree: Tree) -> None:
@@ -129,6 +127,12 @@ async def test_the_same_folder_twice_and_its_child_bring_each_file_once(tree: Tr
     root = tree("d/a", "d/sub/b")
     found, _ = await scan(root / "d/sub", root / "d/a", root / "d", root / "d")
     assert names(found) == ["d/a", "d/sub/b"]
+
+
+async def test_a_folder_that_came_with_its_parent_takes_no_name_away(tree: Tree) -> None:
+    root = tree("d/d/a")
+    found, report = await scan(root / "d", root / "d/d")
+    assert (names(found), report.skipped_count) == (["d/d/a"], ())
 
 
 async def test_a_child_that_its_parent_leaves_out_comes_by_itself(tree: Tree) -> None:
