@@ -8,8 +8,9 @@ from ui.colours import Colours
 _SHEET = Template("""
 QToolTip { background: $surface; color: $text; border: 1px solid $line; padding: 4px 6px; }
 QToolBar { background: $window; border: none; border-bottom: 1px solid $line; padding: 0 8px; spacing: 2px; }
-QToolBar::separator { background: $line; width: 1px; margin: 10px 7px; }
+QToolBar::separator { background: $line; width: 1px; margin: 10px 4px; }
 QToolButton { color: $text; background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 4px 8px; }
+QToolBar QToolButton { padding: 4px 5px; }
 QToolButton:hover { background: $hover; }
 QToolButton:pressed, QToolButton:checked { background: $selection; }
 QToolButton:disabled { color: $faint; }
@@ -50,6 +51,7 @@ QMenu::item:selected { background: $selection; }
 QMenu::item:disabled { color: $faint; }
 QMenu::icon { padding-left: 8px; }
 QMenu::separator { height: 1px; background: $line; margin: 4px 8px; }
+QAbstractScrollArea::corner { background: transparent; border: none; }
 QScrollBar { background: transparent; border: none; }
 QScrollBar:vertical { width: 10px; }
 QScrollBar:horizontal { height: 10px; }

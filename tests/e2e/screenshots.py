@@ -28,7 +28,7 @@ _FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
   <include ignore_missing="yes">/etc/fonts/fonts.conf</include>
   <match target="pattern">
-    <test name="family"><string>Sans Serif</string></test>
+    <test name="family"><string>sans-serif</string></test>
     <edit name="family" mode="prepend" binding="strong"><string>Inter</string></edit>
   </match>
 </fontconfig>
@@ -118,8 +118,8 @@ def drop(program: Program, folder: Path) -> None:
     """Drag *folder* onto the window and let it go; wait until it is on its way."""
     with drag_source(program.desktop, [folder]) as stranger:
         program.hand.drag(stranger.place, program.place)
-        stranger.dropped()
-    program.until_row(BATCHES, folder.name, "Uploading")
+        # inside: the window reads from the stranger what was dropped, which it could not if that had ended
+        program.until_row(BATCHES, folder.name, "Uploading")
 
 
 def until_done(program: Program, name: str, files: int) -> None:

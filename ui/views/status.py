@@ -19,10 +19,15 @@ _ORDER = (Link.SIGN_IN, Link.WAITING, Link.UNKNOWN, Link.READY)
 def link_sentence(servers: Sequence[ServerView], now: float) -> tuple[Link, str]:
     """Return the worst link of *servers* and a sentence about it; *now* is epoch seconds."""
     for link in _ORDER:
-        concerned = [server for server in servers if server.link is link]
+        concerned = [server for server in servers if _link(server) is link]
         if concerned:
             return link, _sentence(link, concerned, now)
     return Link.UNKNOWN, "Starting…"
+
+
+def _link(server: ServerView) -> Link:
+    """The embedded server is started by the first upload, so at rest nothing is known of it: it is ready."""
+    return Link.READY if server.embedded and server.link is Link.UNKNOWN else server.link
 
 
 def _sentence(link: Link, servers: Sequence[ServerView], now: float) -> str:
@@ -32,7 +37,7 @@ def _sentence(link: Link, servers: Sequence[ServerView], now: float) -> str:
     if link is Link.SIGN_IN:
         return f"{name} asks you to sign in"
     if link is Link.UNKNOWN:
-        return f"{name} is starting…" if servers[0].embedded else f"Not connected to {name} yet"
+        return f"Not connected to {name} yet"
     retry_at = servers[0].retry_at
     if retry_at is None or retry_at <= now:
         return f"Waiting for {name}: trying again"
@@ -174,7 +179,7 @@ class StatusBar(QWidget):
 
 
 def _tip(server: ServerView, now: float) -> str:
-    sentence = _sentence(server.link, [server], now)
+    sentence = _sentence(_link(server), [server], now)
     return f"{sentence}. {failure_text(server.failure)}" if server.failure else sentence
 
 

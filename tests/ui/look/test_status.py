@@ -51,7 +51,8 @@ def bar(qtbot: QtBot, theme: Theme) -> StatusBar:
         ),
         ((server("lab", Link.WAITING, retry_at=NOW - 1),), "Waiting for lab: trying again"),
         ((server("lab", Link.SIGN_IN), server("office", Link.WAITING)), "lab asks you to sign in"),
-        ((server("This computer", Link.UNKNOWN, embedded=True),), "This computer is starting…"),
+        ((server("This computer", Link.UNKNOWN, embedded=True),), "This computer is ready"),
+        ((server("lab", Link.UNKNOWN),), "Not connected to lab yet"),
     ],
 )
 def test_the_worst_link_gets_the_sentence(servers: tuple[ServerView, ...], sentence: str) -> None:
