@@ -14,16 +14,16 @@ from app.server.clock import Clock, iso
 from app.server.config import ServerConfig
 from app.server.database import Database
 from app.server.files import FileRecord
-from app.server.partial import HashMemory
+from app.server.partial import HashMemory, Partial
+from app.server.problems import Problem
 from app.server.reception import Receptions, StopReason
+from app.server.states import UNFINISHED
 from app.server.storage import Storage
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 DISK_THREADS = 8
-ORPHAN_AGE_SECONDS = 60.0
-"""A partial without an unfinished file may be one that is just being made; older ones are rubbish."""
 
 audit = logging.getLogger("uphaul.audit")
 
@@ -112,9 +112,24 @@ class Core:
         for file in await self.database.write(files.expire, self.now()):
             await self._discard([(file.id, file.names)])
             audit.info("event=file_expired file_id=%s batch_id=%s", file.id, file.batch_id or "-")
-        known = await self.database.read(files.unfinished_ids)
-        await self.on_disk(self._remove_orphans, known)
+        partials = await self.on_disk(self.storage.partial_ids)
+        needed = await self.database.read(
+            files.unfinished_ids
+        )  # asked second: a row is older than its partial
+        for file_id in partials:
+            if file_id not in needed:
+                await self._remove_orphan(file_id)
 
-    def _remove_orphans(self, known: set[str]) -> None:
-        for file_id in self.storage.abandoned(known, older_than_seconds=ORPHAN_AGE_SECONDS):
-            self.storage.drop_partial(file_id)
+    async def _remove_orphan(self, file_id: str) -> None:
+        try:
+            partial = await self.on_disk(Partial.open, self.storage.partial_path(file_id), create=False)
+        except (Problem, FileNotFoundError):  # somebody is just making or finishing it
+            return
+        try:
+            status = await self.database.read(
+                files.status, file_id
+            )  # asked under the lock: nobody is at work on it
+            if status not in UNFINISHED:
+                await self.on_disk(self.storage.drop_orphan, file_id, is_known=status is not None)
+        finally:
+            partial.close()

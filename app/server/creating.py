@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from dataclasses import dataclass
 
 from app.server import files
@@ -11,6 +12,7 @@ from app.server.appending import WRONG_HASH, Appended, Body, Checksum, append
 from app.server.core import Core
 from app.server.database import Transaction
 from app.server.files import FileRecord, NewFile
+from app.server.partial import Partial
 from app.server.problems import Problem
 from app.server.states import FileStatus
 
@@ -123,11 +125,20 @@ def _store_whole(
     storage = core.storage
     if not is_new:
         return file, None, False
-    digest = hashlib.sha256(content).hexdigest()
+    partial = Partial.open(storage.partial_path(file.id))
+    tx.on_rollback(partial.close)
+    tx.on_rollback(lambda: storage.drop_partial(file.id))
+    partial.write([content])
+    digest = partial.hash.hexdigest()
     if {file.expected_sha256, sha256} - {None, digest}:
         files.fail(tx, file, WRONG_HASH, now)
+        tx.on_commit(lambda: storage.drop_partial(file.id))
+        tx.on_commit(partial.close)
         return file, None, True
-    tx.on_rollback(lambda: storage.drop_partial(file.id))
-    storage.write_partial(file.id, content, file.mtime_ns)
+    if file.mtime_ns is not None:
+        partial.set_mtime(file.mtime_ns)
+    if os.name == "nt":
+        partial.close()  # Windows does not give an open file another name
     path = files.store(tx, storage, file, digest, now)
+    tx.on_commit(partial.close)  # the lock keeps a sweep away until the transaction is over
     return file, Appended(file.size_bytes, digest, path), True

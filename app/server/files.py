@@ -124,6 +124,12 @@ def unfinished_ids(connection: Connection) -> set[str]:
     return set(connection.execute(select(files.c.id).where(_ACTIVE)).scalars())
 
 
+def status(connection: Connection, file_id: str) -> FileStatus | None:
+    """Return the status of a file, whosever it is, or None if there is none."""
+    found: str | None = connection.execute(select(files.c.status).where(files.c.id == file_id)).scalar()
+    return None if found is None else FileStatus(found)
+
+
 def require_open(record: FileRecord) -> None:
     """Raise `Problem` cancelled or failed for a file that takes no more bytes and was not stored."""
     if record.status is FileStatus.CANCELLED:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 REHASH_BLOCK_BYTES = 1024 * 1024
-_OPEN_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_OPEN_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Partial:
@@ -32,10 +32,13 @@ class Partial:
         self.hashed_bytes = 0
 
     @classmethod
-    def open(cls, path: Path) -> Partial:
-        """Open or create the partial; raises `Problem("locked")` while somebody else writes it."""
+    def open(cls, path: Path, *, create: bool = True) -> Partial:
+        """Open or create the partial.
+
+        Raises `Problem("locked")` while somebody else writes it, FileNotFoundError if there is none and none is to be.
+        """
         while True:
-            fd = os.open(path, _OPEN_FLAGS, 0o666)
+            fd = os.open(path, _OPEN_FLAGS | (os.O_CREAT if create else 0), 0o666)
             if not try_lock(fd):
                 os.close(fd)
                 raise Problem("locked", headers={"Retry-After": "1"})

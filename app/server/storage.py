@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
 from app.server.directory import Directory
-from app.server.locks import try_lock
 from app.server.names import numbered, split_path
 from app.server.problems import Problem
 
@@ -45,14 +43,6 @@ class Storage:
             return os.stat(self._partials / file_id, follow_symlinks=False).st_size
         except FileNotFoundError:
             return 0
-
-    def write_partial(self, file_id: str, content: bytes, mtime_ns: int | None) -> None:
-        """Write the partial of a file that came in one piece."""
-        path = self.partial_path(file_id)
-        with open(path, "wb", buffering=0) as partial:
-            partial.write(content)
-        if mtime_ns is not None:
-            os.utime(path, ns=(mtime_ns, mtime_ns))
 
     def place(self, file_id: str, names: Sequence[str]) -> str:
         """Give the finished partial its own name under DATA/files and return it, relative and with `/`.
@@ -127,15 +117,20 @@ class Storage:
         """Whether DATA/files has something of this name already."""
         return os.path.lexists(self._files / name)
 
-    def abandoned(self, known: set[str], *, older_than_seconds: float) -> Iterator[str]:
-        """Yield the partials that belong to no unfinished file, are not fresh and are written by nobody."""
-        limit = time.time() - older_than_seconds
+    def partial_ids(self) -> list[str]:
+        """Return the names of all partials."""
         with os.scandir(self._partials) as entries:
-            for entry in entries:
-                if entry.name in known or not entry.is_file(follow_symlinks=False):
-                    continue
-                if entry.stat(follow_symlinks=False).st_mtime < limit and _nobody_writes(entry.path):
-                    yield entry.name
+            return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+
+    def drop_orphan(self, file_id: str, *, is_known: bool) -> None:
+        """Remove a partial no upload needs. If no row knows the file, remove the name it may have got, too: its server died
+        after it gave the name and before it could say so. (To find it, all of DATA/files is looked through.)"""
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(self.partial_path(file_id), follow_symlinks=False)
+            if not is_known and found.st_nlink > 1:
+                for path in _names_of(found, self._files):
+                    self.remove(path)
+        self.drop_partial(file_id)
 
 
 def _enter(folder: Directory, wanted: str, *, create: bool) -> tuple[Directory, str]:
@@ -158,12 +153,16 @@ def _take_in(folder: Directory, source: Path, wanted: str) -> str:
     raise AssertionError("count() never ends")
 
 
-def _nobody_writes(path: str) -> bool:
-    try:
-        fd = os.open(path, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        return try_lock(fd)
-    finally:
-        os.close(fd)
+def _names_of(wanted: os.stat_result, root: Path) -> list[str]:
+    found = []
+    for folder, _, names, fd in os.fwalk(root) if hasattr(os, "fwalk") else _walk_by_path(root):
+        for name in names:
+            path = name if fd is not None else os.path.join(folder, name)
+            if os.path.samestat(os.stat(path, dir_fd=fd, follow_symlinks=False), wanted):
+                found.append(Path(folder, name).relative_to(root).as_posix())
+    return found
+
+
+def _walk_by_path(root: Path) -> Iterator[tuple[str, list[str], list[str], int | None]]:
+    for folder, folders, names in os.walk(root):
+        yield folder, folders, names, None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import signal
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,14 +152,26 @@ def test_partials_nobody_will_ask_for_are_swept_and_needed_ones_are_not(server: 
         location = tus.created(10, filename="needed.bin")
         tus.patch(location, 0, b"12345")
     server.kill()
-    orphan, fresh, needed = (server.partials_dir / name for name in ("orphan", "fresh", file_id(location)))
+    orphan, written, needed = (
+        server.partials_dir / name for name in ("orphan", "written", file_id(location))
+    )
     orphan.write_bytes(b"x")
-    fresh.write_bytes(b"x")
-    an_hour_ago = time.time() - 3600
-    os.utime(orphan, (an_hour_ago, an_hour_ago))
-    os.utime(needed, (an_hour_ago, an_hour_ago))
+    with open(written, "wb") as somebody:
+        fcntl.flock(somebody, fcntl.LOCK_EX)  # another server on the same data is at work on it
+        server.restart()
+        assert [path.exists() for path in (orphan, written, needed)] == [False, True, True]
+
+
+def test_a_small_file_named_but_never_committed_is_taken_back(server: ServerProcess) -> None:
+    with TusClient(server) as tus:
+        stored = tus.created(5, b"hello", filename="kept.txt", relative_path="deep/kept.txt")
+    server.kill()
+    for name, path in (("never-committed", "deep/lost.txt"), (file_id(stored), "deep/kept.txt")):
+        (server.files_dir / path).touch()
+        os.link(server.files_dir / path, server.partials_dir / name)
     server.restart()
-    assert [path.exists() for path in (orphan, fresh, needed)] == [False, True, True]
+    left = [path.name for path in [*(server.files_dir / "deep").iterdir(), *server.partials_dir.iterdir()]]
+    assert left == ["kept.txt"]
 
 
 def test_two_servers_may_start_on_empty_data_at_the_same_moment(tmp_path: Path) -> None:
@@ -172,7 +185,7 @@ def test_two_servers_may_start_on_empty_data_at_the_same_moment(tmp_path: Path) 
 
 @pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGINT"])
 def test_a_signal_ends_the_server_cleanly(server: ServerProcess, signal_name: str) -> None:
-    os.kill(server.pid, getattr(__import__("signal"), signal_name))
+    os.kill(server.pid, getattr(signal, signal_name))
     assert (server.wait(), "Traceback" in server.log) == (0, False)
 
 
