@@ -16,7 +16,7 @@ SMALL = 20_000
 LARGE = 2 * MIB + 300_000
 
 
-async def assert_arrived_once(
+async def check_arrived_once(
     sender: Sender, server: ServerProcess, batch: RemoteBatch, parcels: list[Parcel], cuts: object
 ) -> None:
     files = await sender.files_of(batch.remote_id)
@@ -42,7 +42,7 @@ async def test_cut_on_the_way_to_the_server(
             async with open_sender(server, proxy.url) as cut_off:
                 proxy.plan(Cut(up_bytes=cut))
                 await cut_off.persist(parcel)
-    await assert_arrived_once(sender, server, batch, parcels, cuts)
+    await check_arrived_once(sender, server, batch, parcels, cuts)
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
@@ -57,7 +57,7 @@ async def test_cut_on_the_way_back(
             async with open_sender(server, proxy.url) as cut_off:
                 proxy.plan(Cut(down_bytes=cut))
                 await cut_off.persist(parcel)
-    await assert_arrived_once(sender, server, batch, parcels, cuts)
+    await check_arrived_once(sender, server, batch, parcels, cuts)
 
 
 async def test_cut_again_and_again(
@@ -67,7 +67,7 @@ async def test_cut_again_and_again(
     async with TcpProxy(server.url) as proxy, open_sender(server, proxy.url) as cut_off:
         proxy.plan(*(Cut(up_bytes=number * 50_000) for number in itertools.chain(range(1, 10), (30, 40))))
         await cut_off.persist(parcel)
-    await assert_arrived_once(sender, server, batch, [parcel], parcel.attempts)
+    await check_arrived_once(sender, server, batch, [parcel], parcel.attempts)
 
 
 async def test_a_broken_line_is_a_lost_connection_and_keeps_what_arrived(
@@ -96,7 +96,7 @@ async def test_an_answer_that_was_lost(
         if method == "HEAD":
             fake.plan("PATCH", "", "hangs_up")
         await unlucky.persist(parcel)
-    await assert_arrived_once(sender, server, batch, [parcel], method)
+    await check_arrived_once(sender, server, batch, [parcel], method)
 
 
 async def bytes_of_a_whole_journey(server: ServerProcess, proxy: TcpProxy, size: int, tmp_path: Path) -> Cut:
