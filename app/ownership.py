@@ -26,6 +26,13 @@ class Ownership:
         self._held[batch_id] = lock
         return True
 
+    def is_free(self, batch_id: str) -> bool:
+        """Whether nobody works on a batch: its program has ended, in order or not."""
+        if batch_id in self._held or not self.take(batch_id):
+            return False
+        self._held.pop(batch_id).release()
+        return True
+
     def sweep(self, known: Container[str]) -> None:
         """Remove the files of batches that the journal no longer has. A file in use stays: it may be about to matter."""
         for path in self._dir.glob("*.lock"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from app.domain.batch import Batch, Counts
 from app.domain.events import EngineEvent, EngineNotice
-from app.domain.state import CANCELLABLE
+from app.domain.state import CANCELLABLE, RUNNING, TransferState
 from app.domain.transfer import Transfer
 from app.engine.engine import Engine
 from app.engine.progress import ProgressLedger
@@ -48,6 +48,7 @@ class Shelf:
             )
         pending = {cancel.batch_id for cancel in await self._reader.cancels()}
         for batch, counts in found:
+            self._rest(batch, counts)
             batch.counts = counts
             self._book.add_batch(batch, store=False)
         return [b for b, counts in found if counts.unfinished or b.scanning or b.id in pending]
@@ -128,7 +129,16 @@ class Shelf:
             if batch.id not in self._ours and (batch_ids is None or batch.id in batch_ids):
                 self._show(batch, counts)
 
+    def _rest(self, batch: Batch, counts: Counts) -> None:
+        """Nothing moves in a batch whose program has ended, whatever it wrote last."""
+        if counts.running and self._ownership.is_free(batch.id):
+            for state in RUNNING:
+                counts.files[TransferState.QUEUED] += counts.files.pop(state)
+                counts.size_bytes[TransferState.QUEUED] += counts.size_bytes.pop(state)
+                counts.files[state] = counts.size_bytes[state] = 0
+
     def _show(self, batch: Batch, counts: Counts) -> None:
+        self._rest(batch, counts)
         batch.counts = counts
         known = self._book.batches.get(batch.id)
         if known is None:

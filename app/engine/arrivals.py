@@ -1,5 +1,6 @@
 """Feeds what intake finds into the engine, drop by drop, and finishes scans that a stopped program left half done."""
 
+import os
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -65,7 +66,7 @@ class Arrivals:
                 batch_id=batch.id,
                 position=position + number,
                 source=skipped.path,
-                relative_path=skipped.path.strip("/"),
+                relative_path=_below(skipped.path, batch.roots),
                 size_bytes=0,
                 mtime_ns=0,
                 state=TransferState.SKIPPED,
@@ -75,3 +76,13 @@ class Arrivals:
         ]
         if rows:
             self._book.add_transfers(batch, rows)
+
+
+def _below(path: str, roots: Sequence[str]) -> str:
+    """Return a local path as the tables show it: below the dropped folder if it is one, else by its name."""
+    for root in roots:
+        folder = os.path.join(root, "")
+        if path.startswith(folder):
+            inside = path[len(folder) :].replace(os.sep, "/")
+            return inside if len(roots) == 1 else f"{os.path.basename(root)}/{inside}"
+    return os.path.basename(path) or path

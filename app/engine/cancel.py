@@ -28,7 +28,7 @@ from app.engine.remote_batches import RemoteBatches
 from app.engine.retry import GATE_DELAYS_S
 from app.engine.runs import Runs
 from app.journal.journal import Journal, PendingCancel
-from app.remote.base import CancelServer, FindServer, RemoteServer, RemoteState
+from app.remote.base import BatchServer, CancelServer, FindServer, RemoteServer, RemoteState
 
 Settle = Callable[[Batch], None]
 """See whether a batch is over."""
@@ -172,10 +172,10 @@ class Canceller:
     async def _tell(self, order: Order) -> dict[str, Verdict]:
         """Ask the server and read back. Raises TransferError while it cannot be reached."""
         remote_batch_id = await self._remote_batches.settled(order.batch)
-        touched = [t for t in order.transfers if t.remote_id or t.attempts]
         verdicts = dict.fromkeys(
             (t.id for t in order.transfers), Verdict(CancelEnding.CANCELLED, "nothing_sent")
         )
+        touched = [t for t in order.transfers if t.remote_id or t.attempts]
         if not touched and not (order.whole_batch and remote_batch_id):
             return verdicts
         async with self._connections.borrow(order.batch.profile_id) as server:
@@ -184,18 +184,42 @@ class Canceller:
                 assert isinstance(server, CancelServer)
                 told = (await server.cancel_batch(remote_batch_id)).message
             for transfer in touched:
-                verdicts[transfer.id] = await self._tell_one(server, transfer, told)
+                if transfer.remote_id:
+                    verdicts[transfer.id] = await self._tell_one(server, transfer.remote_id, told)
+            nameless = [t for t in touched if not t.remote_id]
+            if nameless and isinstance(server, FindServer):
+                known = sum(verdict.ending is CancelEnding.FINISHED_FIRST for verdict in verdicts.values())
+                hidden = await self._hidden_files(server, order.batch, known) if told else len(nameless)
+                await self._tell_nameless(server, nameless, hidden, told, verdicts)
         return verdicts
 
-    async def _tell_one(self, server: RemoteServer, transfer: Transfer, told: str) -> Verdict:
-        """Cancel one file, unless its batch was just cancelled (*told* is what the server said); then read it back."""
-        remote_id = transfer.remote_id
-        if remote_id is None and isinstance(server, FindServer):
+    async def _hidden_files(self, server: RemoteServer, batch: Batch, known: int) -> int:
+        """Return how many files of a cancelled batch the server stored without our having heard of it."""
+        assert isinstance(server, BatchServer)
+        seen = await server.look_batch(batch.remote_id or "")
+        return seen.stored_files - batch.counts.files[TransferState.COMPLETED] - known
+
+    async def _tell_nameless(
+        self,
+        server: FindServer,
+        transfers: list[Transfer],
+        hidden: int,
+        told: str,
+        verdicts: dict[str, Verdict],
+    ) -> None:
+        """Look for files whose id was lost with an answer, until the *hidden* ones have been found."""
+        for transfer in transfers:
+            if hidden <= 0:
+                return
             found = await server.find(transfer.key)
-            remote_id = found.remote_id if found else None
-        if remote_id is None:
-            return Verdict(CancelEnding.CANCELLED, "nothing_sent")
-        transfer.remote_id = remote_id
+            if found is not None:
+                assert isinstance(server, RemoteServer)
+                transfer.remote_id = found.remote_id
+                verdicts[transfer.id] = await self._tell_one(server, found.remote_id, told)
+                hidden -= verdicts[transfer.id].ending is CancelEnding.FINISHED_FIRST
+
+    async def _tell_one(self, server: RemoteServer, remote_id: str, told: str) -> Verdict:
+        """Cancel one file, unless its batch was just cancelled (*told* is what the server said); then read it back."""
         if not told and isinstance(server, CancelServer):
             told = (await server.cancel_file(remote_id)).message
         seen = await server.look(remote_id)

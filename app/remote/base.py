@@ -108,6 +108,7 @@ class CancelAnswer:
     message: str
 
 
+@runtime_checkable
 class RemoteServer(Protocol):
     """One connection to one server. Not shared between workers. Every method may raise TransferError."""
 

@@ -131,9 +131,10 @@ class MemoryConnection:
 
     async def look_batch(self, remote_batch_id: str) -> RemoteBatch:
         gone = remote_batch_id in self._server.cancelled_batches
-        return RemoteBatch(
-            remote_batch_id, RemoteState.CANCELLED if gone else RemoteState.UNFINISHED, "Folder"
-        )
+        state = RemoteState.CANCELLED if gone else RemoteState.UNFINISHED
+        own = [file for file in self._server.files.values() if file.batch_id == remote_batch_id]
+        stored = sum(file.state is RemoteState.STORED for file in own)
+        return RemoteBatch(remote_batch_id, state, "Folder", stored)
 
     async def list_files(self, remote_batch_id: str, each: Callable[[RemoteFile], None]) -> None:
         for file in self._server.files.values():

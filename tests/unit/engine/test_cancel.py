@@ -94,7 +94,8 @@ async def test_a_file_that_was_complete_before_the_cancel_finished_first(tmp_pat
         )
 
 
-async def test_a_lost_answer_is_found_by_its_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole_batch", [True, False])
+async def test_a_lost_answer_is_found_by_its_key(tmp_path: Path, whole_batch: bool) -> None:
     server = MemoryServer()
     make_files(tmp_path / "Photos", [10])
     server.faults = [TransferError(Failure(FailureKind.CONNECTION_LOST))]
@@ -103,7 +104,7 @@ async def test_a_lost_answer_is_found_by_its_key(tmp_path: Path) -> None:
         await house.reach(batch, S.WAITING)
         lost = row(house, batch)
         server.files["x"] = StoredFile("x", lost.key, "f0", "batch-0", 10, RemoteState.STORED)
-        house.engine.cancel(batch, [lost])
+        house.engine.cancel(batch, None if whole_batch else [lost])
         await house.over(batch)
         assert endings(house, batch) == {"f0": (S.COMPLETED, E.FINISHED_FIRST)}
 
@@ -226,3 +227,15 @@ async def test_a_cancel_by_somebody_else_is_believed(tmp_path: Path) -> None:
             {"f0": (S.CANCELLED, E.CANCELLED)},
             "cancelled_elsewhere",
         )
+
+
+async def test_after_a_crash_a_batch_is_cancelled_without_asking_for_each_file(tmp_path: Path) -> None:
+    server = held_server()
+    async with open_house(tmp_path / "home", server) as house:
+        await uploading(house, tmp_path / "Photos", [4 * MIB] + [10] * 200)
+    async with open_house(tmp_path / "home", server, limits=Limits(uploads_at_once=0)) as house:
+        (batch,) = house.engine.book.batches.values()
+        server.requests.clear()
+        house.engine.cancel(batch)
+        await house.over(batch)
+        assert (len(server.requests) < 20, house.view(batch).state) == (True, BatchState.CANCELLED)
