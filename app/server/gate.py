@@ -18,7 +18,6 @@ from app.server.problems import Problem
 OPEN_PATHS = frozenset({"/healthz", "/docs", "/openapi.json"})
 
 access = logging.getLogger("uphaul.access")
-log = logging.getLogger("uphaul.server")
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

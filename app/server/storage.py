@@ -14,6 +14,8 @@ from app.server.directory import Directory
 from app.server.names import numbered, split_path
 from app.server.problems import Problem
 
+MOST_ATTEMPTS = 100
+
 
 class Storage:
     """DATA on the disk. Every method blocks: call it in a thread."""
@@ -51,14 +53,16 @@ class Storage:
         name of the same file until :meth:`drop_partial`. Doing it again after a crash finds the name it gave before.
         """
         source = self.partial_path(file_id)
-        while True:
+        for attempt in count(1):
             try:
                 with ExitStack() as stack:
                     folder, walked = self._walk(stack, names[:-1], create=True)
                     return "/".join([*walked, _take_in(folder, source, names[-1])])
-            except FileNotFoundError:  # a folder was pruned while we walked; a missing partial is an error
-                if not source.exists():
+            except FileNotFoundError:  # a folder was pruned, or removed by a person, while we walked
+                if attempt == MOST_ATTEMPTS or not source.exists():
                     raise
+                self._files.mkdir(exist_ok=True)
+        raise AssertionError("count() never ends")
 
     def unplace(self, file_id: str, stored_path: str) -> None:
         """Undo :meth:`place`: the bytes are a partial again."""
@@ -102,8 +106,8 @@ class Storage:
         """Remove a finished file, and the folders that are empty without it. A missing file is fine."""
         *folders, name = split_path(stored_path)
         with ExitStack() as stack:
-            chain = [stack.enter_context(Directory.root(self._files))]
             try:
+                chain = [stack.enter_context(Directory.root(self._files))]
                 for step in folders:
                     chain.append(stack.enter_context(chain[-1].enter(step, create=False)))
             except (FileNotFoundError, NotADirectoryError):
