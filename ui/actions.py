@@ -162,7 +162,9 @@ class Actions(QObject):
     def _make(self, spec: Spec, parent: QWidget) -> QAction:
         action = QAction(spec.text, parent)
         action.setObjectName(spec.id)
-        action.setIconText(spec.short or spec.text.replace("&", ""))
+        action.setIconText(
+            f" {spec.short or spec.text.replace('&', '')}"
+        )  # the blank keeps icon and word apart
         # Where the desktop's own key is the one we name, Qt would call the pair ambiguous and obey neither.
         keys = {QKeySequence(key).toString(): QKeySequence(key) for key in spec.keys}
         action.setShortcuts(list(keys.values()))

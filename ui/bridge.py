@@ -50,17 +50,20 @@ class Bridge(QObject):
         self._began: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        self._stop = asyncio.Event()
+        self._stopping = False
         self._crossed.connect(self._arrived, Qt.ConnectionType.QueuedConnection)
         self._timer = QTimer(self, interval=FRAME_MS)
         self._timer.timeout.connect(self.pull)
 
     async def start(self) -> None:
         """Start the thread and return when the engine has taken up its work; what stopped it from doing so is raised."""
-        threading.Thread(target=self._run, name="uphaul-engine", daemon=True).start()
-        await asyncio.wrap_future(self._began)
-        self._timer.start()
-        self.pull()
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._run, args=(self._loop,), name="uphaul-engine", daemon=True).start()
+        await asyncio.shield(asyncio.wrap_future(self._began))
+        if not self._stopping:
+            self._timer.start()
+            self.pull()
 
     async def call(self, work: Callable[[UploadManager], Coroutine[Any, Any, T]]) -> T:
         """Run ``work(manager)`` in the engine's loop and return what it returns, or raise what it raises.
@@ -89,7 +92,8 @@ class Bridge(QObject):
         The thread is a daemon and the journal is true at every moment, so a late engine cannot hold the program back.
         """
         self._timer.stop()
-        if self._loop is None or self._stop is None:
+        self._stopping = True
+        if self._loop is None:
             return True
         with contextlib.suppress(RuntimeError):  # the loop has ended by itself
             self._loop.call_soon_threadsafe(self._stop.set)
@@ -106,10 +110,11 @@ class Bridge(QObject):
     def _arrived(self, event: EngineEvent) -> None:
         self.news.emit(event)
 
-    def _run(self) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         """The engine thread: one loop, one manager, from start to close."""
         try:
-            asyncio.run(self._live())
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(self._live())
         except BaseException as error:  # the thread's last line: whoever waits must hear of it
             if not self._began.done():
                 self._began.set_exception(error)
@@ -119,7 +124,6 @@ class Bridge(QObject):
             self._ended.set_result(None)
 
     async def _live(self) -> None:
-        self._stop = asyncio.Event()
         manager = UploadManager(self._places, self._settings, on_event=self._crossed.emit)
         try:
             await manager.start()
@@ -129,7 +133,7 @@ class Bridge(QObject):
             ):  # what it could not open it cannot close; the first error counts
                 await manager.close()
             raise
-        self._manager, self._loop = manager, asyncio.get_running_loop()
+        self._manager = manager
         self._began.set_result(None)
         try:
             await self._stop.wait()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, QSettings, Qt
+from PySide6.QtCore import QObject, QSettings, Qt, QTimer
 from PySide6.QtWidgets import QMessageBox
 
 from ui.commands import Commands
@@ -14,6 +14,7 @@ from ui.views.main_window import MainWindow
 
 _MINIMIZED = Qt.WindowState.WindowMinimized
 
+LOOK_MS = 5_000
 STAYS = "Uphaul keeps uploading"
 STAYS_BODY = "It is in the tray. Quit it there, or from the File menu."
 
@@ -40,6 +41,8 @@ class Leaving(QObject):
         commands.quit_wanted.connect(self.quit)
         tray.quit.connect(self.quit)
         tray.show_window.connect(self.show_window)
+        self._watch = QTimer(self, interval=LOOK_MS)
+        self._watch.timeout.connect(self._look_for_tray)
 
     def close(self) -> None:
         """A person closed the window: keep working in the tray, ask, or quit if there is nothing to do."""
@@ -64,6 +67,7 @@ class Leaving(QObject):
 
     def show_window(self) -> None:
         """Bring the window back and to the front."""
+        self._watch.stop()
         self._window.setWindowState(self._window.windowState() & ~_MINIMIZED)
         self._window.show()
         self._window.raise_()
@@ -71,9 +75,15 @@ class Leaving(QObject):
 
     def _hide(self) -> None:
         self._window.hide()
+        self._watch.start()
         if not self._store.value("told_about_tray", defaultValue=False, type=bool):
             self._store.setValue("told_about_tray", True)
             self._notifier.notify(STAYS, STAYS_BODY, "Show", self.show_window)
+
+    def _look_for_tray(self) -> None:
+        """A panel may crash or be closed: a program without window and tray could not be reached any more."""
+        if not self._tray.available:
+            self.show_window()
 
     async def _ask(self) -> None:
         box = QMessageBox(self._window)

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import logging
 import math
+import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
@@ -19,6 +20,7 @@ from qasync import QEventLoop
 
 log = logging.getLogger(__name__)
 
+FULL_EVERY_S = 300.0
 LONGEST_S = 20 * 24 * 3600.0
 """Qt counts a timer's milliseconds in an int, which ends after 24 days; a longer wait is taken in stretches."""
 
@@ -168,15 +170,19 @@ class Collector(QObject):
         super().__init__(parent)
         gc.disable()
         gc.freeze()  # what was imported stays to the end; no collection needs to look at it
+        self._full_at = time.monotonic()
         self._timer = QTimer(self, interval=500)
         self._timer.timeout.connect(self.collect)
         self._timer.start()
 
     def collect(self) -> None:
-        """Collect the oldest generation that is due, if any is."""
+        """Collect the oldest generation that is due, if any is; all of them, which takes longest, every five minutes."""
         counts, thresholds = gc.get_count(), gc.get_threshold()
         due = [generation for generation in (2, 1, 0) if counts[generation] > thresholds[generation] > 0]
-        if due:
+        if due and due[0] == 2 and time.monotonic() - self._full_at < FULL_EVERY_S:
+            gc.collect(1)
+        elif due:
+            self._full_at = time.monotonic() if due[0] == 2 else self._full_at
             gc.collect(due[0])
 
     def stop(self) -> None:

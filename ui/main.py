@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 os.environ["QT_API"] = "pyside6"  # or qasync may pick another binding that happens to be installed
 
@@ -43,7 +43,6 @@ def run(paths: Sequence[str]) -> int:
 async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
     """Build everything, show the window, and wait until somebody wants to leave. Runs on the Qt loop."""
     leave = asyncio.Event()
-    _on_signals(asyncio.get_running_loop(), leave)
     settings, complaints = settings_file.load(places.settings_path)
     store = QSettings(str(places.config_dir / "window.ini"), QSettings.Format.IniFormat)
     theme = Theme(app, settings.theme)
@@ -57,6 +56,7 @@ async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
     News(window, bridge, commands, tasks, notifier, leaving.show_window)
     bridge.frame.connect(window.apply)
     bridge.frame.connect(tray.apply)
+    _on_signals(asyncio.get_running_loop(), leaving.quit)
     tray.pause_all.connect(lambda: tasks.spawn(commands.pause_all()))
     tray.resume_all.connect(lambda: tasks.spawn(commands.resume_all()))
     sys.excepthook = lambda _kind, error, trace: tasks.broke(error.with_traceback(trace))
@@ -64,39 +64,36 @@ async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
     for complaint in complaints:
         window.notices.say(complaint)
     window.show()
-    code = await _work(bridge, commands, paths, leave, window)
+    beginning = asyncio.ensure_future(_begin(bridge, window))
+    if paths:
+        tasks.spawn(commands.add(paths))
+    await leave.wait()
     notifier.close()
     commands.close()
     await tasks.close()
     await bridge.stop()
     window.hide()
     collector.stop()
-    return code
+    return beginning.result() if beginning.done() else 0
 
 
-async def _work(
-    bridge: Bridge, commands: Commands, paths: Sequence[str], leave: asyncio.Event, window: MainWindow
-) -> int:
-    """Start the engine, add *paths*, and return when *leave* is set; 1 if the engine could not start."""
+async def _begin(bridge: Bridge, window: MainWindow) -> int:
+    """Start the engine; return the exit code of this run: 1 if it could not start."""
     try:
         await bridge.start()
     except Exception as error:  # the window is the only place to say it
         log.exception("the engine could not start")
-        window.notices.say(f"Uphaul could not start its work: {error}", seconds=3600)
-        await leave.wait()
+        window.notices.say(f"Uphaul could not begin to work: {error}", seconds=3600)
         return 1
-    if paths:
-        await commands.add(paths)
-    await leave.wait()
     return 0
 
 
-def _on_signals(loop: asyncio.AbstractEventLoop, leave: asyncio.Event) -> None:
+def _on_signals(loop: asyncio.AbstractEventLoop, leave: Callable[[], None]) -> None:
     """Ctrl+C and a polite kill end the program like Quit does; a second one ends it at once."""
 
     def asked(number: int, _frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)
-        loop.call_soon_threadsafe(leave.set)
+        loop.call_soon_threadsafe(leave)
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):

@@ -43,6 +43,16 @@ async def test_it_starts_and_ends(places: Places) -> None:
     assert (during, ended, engines()) == (["uphaul-engine"], True, [])
 
 
+async def test_stopping_in_the_middle_of_the_start_ends_it(places: Places) -> None:
+    """A person closes the window at once."""
+    bridge = Bridge(places, Settings())
+    starting = asyncio.ensure_future(bridge.start())
+    await asyncio.sleep(0)
+    ended = await bridge.stop()
+    await starting
+    assert (ended, engines(), bridge._timer.isActive()) == (True, [], False)
+
+
 async def test_stopping_what_was_never_started_is_harmless(places: Places) -> None:
     assert await Bridge(places, Settings()).stop()
 

@@ -73,7 +73,7 @@ class RowDelegate(QStyledItemDelegate):
         painter.save()
         self._mirrored = option.direction is Qt.LayoutDirection.RightToLeft
         self._measure(painter.font())
-        self._painters[column.cell](painter, rect.adjusted(MARGIN, 0, -MARGIN // 2, 0), row, column)
+        self._painters[column.cell](painter, rect.adjusted(MARGIN, 0, -MARGIN, 0), row, column)
         painter.restore()
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:

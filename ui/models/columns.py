@@ -103,16 +103,14 @@ _BATCH_ACTIVE = frozenset({_B.SCANNING, _B.UPLOADING, _B.PROCESSING, _B.QUEUED})
 
 
 def arrived_share(row: BatchView) -> float:
-    """Return what of a batch has arrived or is on its way there, 0 to 1: neither failed nor cancelled."""
-    return min(1.0, max(0.0, row.progress - row.failed_share - row.cancelled_share))
+    """Return what of a batch has arrived or is on its way there, 0 to 1; with what failed and was cancelled at most 1."""
+    return max(0.0, min(row.progress, 1.0 - row.failed_share - row.cancelled_share))
 
 
 def batch_bar(row: BatchView) -> Bar:
     """Return the bar of a batch: what arrived, what failed and what was cancelled, as segments."""
     over = row.state in BATCH_OVER
     tone = Tone.DONE if over else Tone.ACTIVE if row.state in _BATCH_ACTIVE else Tone.REST
-    if row.state is _B.CANCELLED:
-        tone = Tone.REST
     segments = (
         (arrived_share(row), tone),
         (row.failed_share, Tone.FAILED),
@@ -153,7 +151,7 @@ FILE_COLUMNS: tuple[Column[TransferView], ...] = (
         "Progress",
         lambda r, _: percent_text(file_share(r)),
         file_share,
-        210,
+        200,
         Cell.PROGRESS,
         live=True,
         bar=file_bar,
@@ -168,13 +166,13 @@ FILE_COLUMNS: tuple[Column[TransferView], ...] = (
         Cell.STATE,
         live=True,
     ),
-    Column("speed", "Speed", _file_speed, lambda r: r.speed_bps, 90, Cell.NUMBER, live=True),
+    Column("speed", "Speed", _file_speed, lambda r: r.speed_bps, 95, Cell.NUMBER, live=True),
     Column(
         "what",
         "What happened",
         lambda r, now: readable(words.what_happened(r, now)),
         lambda r: (_FILE_STATE_ORDER[r.state], r.answer, r.failure.kind if r.failure else ""),
-        340,
+        300,
         live=True,
         ticks=True,
     ),
@@ -187,7 +185,7 @@ BATCH_COLUMNS: tuple[Column[BatchView], ...] = (
         "Progress",
         lambda r, _: percent_text(arrived_share(r)),
         arrived_share,
-        220,
+        200,
         Cell.PROGRESS,
         live=True,
         bar=batch_bar,
@@ -198,7 +196,7 @@ BATCH_COLUMNS: tuple[Column[BatchView], ...] = (
         "State",
         words.batch_state_text,
         lambda r: _BATCH_STATE_ORDER[r.state],
-        190,
+        180,
         Cell.STATE,
         live=True,
         ticks=True,
@@ -208,7 +206,7 @@ BATCH_COLUMNS: tuple[Column[BatchView], ...] = (
         "Files",
         lambda r, _: f"{r.done_files:,} / {r.total_files:,}",
         lambda r: r.total_files,
-        110,
+        105,
         Cell.NUMBER,
         live=True,
     ),
@@ -227,17 +225,17 @@ BATCH_COLUMNS: tuple[Column[BatchView], ...] = (
         "Left",
         _batch_left,
         lambda r: r.left_s[0] if r.left_s else float("inf"),
-        110,
+        105,
         Cell.NUMBER,
         live=True,
     ),
-    Column("server", "Server", lambda r, _: r.server, lambda r: r.server.casefold(), 120),
+    Column("server", "Server", lambda r, _: r.server, lambda r: r.server.casefold(), 125),
     Column(
         "started",
         "Started",
         lambda r, now: words.ago_text(_started(r), now),
         _started,
-        110,
+        90,
         ticks=True,
         tip=lambda r, _: words.exact_time(_started(r)),
     ),

@@ -61,13 +61,15 @@ class FileTable(RowTable[TransferView]):
         self.load(())
 
     def show(self, batch_id: str, rows: Iterable[TransferView]) -> bool:
-        """Show the rows that were asked for; return False if another batch has been chosen since."""
+        """Show the rows that were asked for, in order of position; return False if another batch has been chosen since."""
         if batch_id != self.batch_id:
             return False
         ahead, self._ahead = self._ahead or [], None
         # A row from a frame may be older than the answer. It changed since, then, and the next frame brings it again.
-        newest = {row.id: row for row in rows} | {row.id: row for row in ahead}
-        self.load(sorted(newest.values(), key=lambda row: row.position))
+        if ahead:
+            newest = {row.id: row for row in rows} | {row.id: row for row in ahead}
+            rows = sorted(newest.values(), key=lambda row: row.position)
+        self.load(rows)
         return True
 
     def take(self, frame: Frame) -> None:

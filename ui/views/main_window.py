@@ -40,7 +40,8 @@ from ui.views.status import StatusBar
 from ui.views.table import TableView
 from ui.views.top_bar import TopBar
 
-FIRST_SIZE = (1180, 760)
+FIRST_SIZE = (1280, 800)
+FIRST_SPLIT = (230, 520)
 MANY_SELECTED = 5_000
 RECOUNT_FRAMES = 10
 """With so many files selected, the actions look at them again only at each tenth frame."""
@@ -237,6 +238,7 @@ class MainWindow(QMainWindow):
     def _recall(self) -> None:
         self.resize(*FIRST_SIZE)
         geometry, splitter = self._store.value("geometry"), self._store.value("splitter")
+        self.splitter.setSizes(FIRST_SPLIT)
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
         if isinstance(splitter, QByteArray):

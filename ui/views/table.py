@@ -40,7 +40,6 @@ class TableView(QTableView, Generic[R]):
         self.hint = ""
         self._held: tuple[list[str], str | None] = ([], None)
         self._moving = False
-        self._announced: list[str] = []
         self._typed, self._typed_at = "", 0.0
         self._theme = theme
         self.setAccessibleName(title)
@@ -84,13 +83,15 @@ class TableView(QTableView, Generic[R]):
 
     def selected_ids(self) -> list[str]:
         """Return the ids of the selected rows, from the top."""
-        places = sorted((r.top(), r.bottom()) for r in self.selectionModel().selection().toList())
-        shown = self.rows.shown()
-        return [row.id for top, bottom in places for row in shown[top : bottom + 1]]
+        return [row.id for row in self.selected_rows()]
 
     def selected_rows(self) -> list[R]:
         """Return the selected row objects, from the top."""
-        return [row for row_id in self.selected_ids() if (row := self.rows.row(row_id)) is not None]
+        shown = self.rows.shown()
+        return [row for top, bottom in sorted(self._ranges()) for row in shown[top : bottom + 1]]
+
+    def _ranges(self) -> list[tuple[int, int]]:
+        return [(part.top(), part.bottom()) for part in self.selectionModel().selection().toList()]
 
     def current_id(self) -> str | None:
         """Return the id of the row that the keyboard is on."""
@@ -99,15 +100,21 @@ class TableView(QTableView, Generic[R]):
 
     def select_ids(self, ids: list[str], current: str | None = None) -> None:
         """Select exactly these rows (those that are shown) and put the keyboard on *current*."""
-        places = [place for row_id in ids if (place := self.rows.place(row_id)) is not None]
         last = len(self.rows.columns) - 1
         selection = QItemSelection()
-        for top, bottom in merge_ranges(places, most=len(places)):
+        for top, bottom in self._places(ids):
             selection.select(self.rows.index(top, 0), self.rows.index(bottom, last))
         place = self.rows.place(current) if current is not None else None
         if place is not None:
             self.selectionModel().setCurrentIndex(self.rows.index(place, self._first_column()), _KEEP)
         self.selectionModel().select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+
+    def _places(self, ids: list[str]) -> list[tuple[int, int]]:
+        """Return the ranges in which these rows are shown."""
+        found = [place for row_id in ids if (place := self.rows.place(row_id)) is not None]
+        if found and len(found) == self.rows.rowCount():
+            return [(0, len(found) - 1)]
+        return merge_ranges(found, most=len(found))
 
     def _hold(self) -> None:
         """The order is about to change: keep what is selected by its ids, and let Qt have nothing to carry over."""
@@ -116,20 +123,16 @@ class TableView(QTableView, Generic[R]):
         self.selectionModel().reset()
 
     def _let_go(self) -> None:
-        self.select_ids(*self._held)
+        ids, current = self._held
+        self.select_ids(ids, current)
         self._held = ([], None)
         self._moving = False
-        self._selected()
+        if sum(bottom - top + 1 for top, bottom in self._ranges()) != len(ids):
+            self.selection_changed.emit()
 
     def _selected(self, *_: object) -> None:
-        if self._moving:
-            return
-        ids = self.selected_ids()
-        if ids != self._announced:
-            same_rows = len(ids) == len(self._announced) and set(ids) == set(self._announced)
-            self._announced = ids
-            if not same_rows:
-                self.selection_changed.emit()
+        if not self._moving:
+            self.selection_changed.emit()
 
     def _rows_came(self) -> None:
         if self.hint:

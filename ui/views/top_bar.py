@@ -11,7 +11,7 @@ from ui.actions import Actions, Do
 from ui.theme import Theme
 
 HEIGHT = 48
-FILTER_WIDTH = 190
+FILTER_WIDTH = 170
 _GROUPS = (
     (Do.ADD_FILES, Do.ADD_FOLDER),
     (Do.RESUME, Do.PAUSE),
@@ -45,6 +45,10 @@ class TopBar(QWidget):
         theme.changed.connect(self._dress)
         self._dress()
 
+    def minimumSizeHint(self) -> QSize:
+        """The actions may shrink behind the arrow; the fields keep their place."""
+        return QSize(FILTER_WIDTH + self.server.sizeHint().width() + 200, HEIGHT)
+
     @property
     def server_name(self) -> str:
         """The name of the server that drops go to, "" before the engine has named any."""
@@ -63,7 +67,7 @@ class TopBar(QWidget):
     def choose(self, profile_id: str) -> None:
         """Let drops go to this server from now on."""
         self.server_id = profile_id
-        self.server.setText(f"{self.server_name} ▾")
+        self.server.setText(f" {self.server_name} ▾")
         self.server.setAccessibleName(f"Server: {self.server_name}")
         for server, entry in zip(self._servers, self.server.menu().actions(), strict=True):
             entry.setChecked(server.profile_id == profile_id)
@@ -92,7 +96,7 @@ class TopBar(QWidget):
 
     def _make_tools(self, actions: Actions) -> QToolBar:
         tools = QToolBar("Actions", self)
-        tools.setIconSize(QSize(20, 20))
+        tools.setIconSize(QSize(18, 18))
         tools.setFixedHeight(HEIGHT)
         tools.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         for number, group in enumerate(_GROUPS):
@@ -138,6 +142,7 @@ class TopBar(QWidget):
         self.server.setIcon(self._theme.icon("server"))
         if isinstance(self._more, QToolButton):  # appears where the window is too narrow for all of them
             self._more.setIcon(self._theme.icon("chevron-down"))
+            self._more.setStyleSheet("QToolButton { padding: 0; border: none; }")  # it is only 12 pixels wide
             self._more.setAccessibleName("More actions")
             self._more.setToolTip("More actions")
         self.update()
