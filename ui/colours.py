@@ -47,7 +47,7 @@ LIGHT = _colours(
     warning="#8F5C0E",
     failed="#C53030",
     rest="#A0A4AA",
-    dim="#F0FAFAF8",
+    dim="#F5FAFAF8",
 )
 DARK = _colours(
     window="#1E1F22",
@@ -64,7 +64,7 @@ DARK = _colours(
     warning="#E5B454",
     failed="#FF7B72",
     rest="#70757C",
-    dim="#F01E1F22",
+    dim="#F51E1F22",
 )
 
 _T, _B = TransferState, BatchState

@@ -85,7 +85,7 @@ class SettingsDialog(QDialog):
         self._tray = QCheckBox("Keep uploading in the tray when I close the window", self)
         self._exclude = QPlainTextEdit(self)
         self._exclude.setTabChangesFocus(True)
-        self._exclude.setFixedHeight(self._exclude.fontMetrics().lineSpacing() * 4 + 14)
+        self._exclude.setFixedHeight(self._exclude.fontMetrics().lineSpacing() * 4 + 22)
 
     def _lay_out(self) -> None:
         page = QWidget(self)
@@ -106,8 +106,10 @@ class SettingsDialog(QDialog):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(scroll, 1)
-        layout.addWidget(self._buttons())
-        self.resize(520, min(page.sizeHint().height() + 72, 680))
+        buttons = self._buttons()
+        layout.addWidget(buttons)
+        wanted = page.sizeHint().height() + buttons.sizeHint().height()
+        self.resize(520, min(wanted, round(self.screen().availableGeometry().height() * 0.9)))
 
     def _fill(self, form: QFormLayout) -> None:
         self._section(form, "Uploading")
