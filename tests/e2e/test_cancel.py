@@ -51,7 +51,7 @@ def test_one_file_by_the_toolbar(uploading: Program) -> None:
         uploading.until_row(FILES, "file 00.bin", "Cancelling")
 
     uploading.until_row(FILES, "file 00.bin", "Cancelled")
-    uploading.until_said("Cancelled. The server removed 1 partial file")
+    uploading.until_said("Cancelled. The server kept nothing of 1 file")
     assert server_status(uploading, "file 00.bin") == ("cancelled", False)
     assert uploading.records.stored()["cancelled"] == 1
 
@@ -65,7 +65,7 @@ def test_then_the_whole_batch_by_the_toolbar(uploading: Program) -> None:
         uploading.until(lambda look: states(look.rows(FILES)) == {"Cancelling"}, "all rows to be cancelling")
 
     uploading.until_row(BATCHES, "Holiday", "Cancelled")
-    uploading.until_said("Cancelled.")
+    uploading.until_said("Cancelled. The server kept nothing of 8 files")
     ((cancelled_at,),) = uploading.records.server("SELECT cancelled_at FROM batches")
     assert (bool(cancelled_at), set(uploading.records.stored()), uploading.records.partials()) == (
         True,

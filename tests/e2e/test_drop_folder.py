@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import StartProgram
 from tests.e2e.support.desktop import Desktop
-from tests.e2e.support.folders import as_dropped, digests, mixed_folder
+from tests.e2e.support.folders import digests, mixed_folder
 from tests.e2e.support.program import BATCHES
 from tests.e2e.support.stranger import drag_source
 
@@ -14,7 +14,7 @@ def test_a_dragged_folder_arrives_byte_for_byte(
 ) -> None:
     """300 files: empty ones, nested ones, a large one, and names with emoji, line breaks, accents, 255 bytes."""
     photos = mixed_folder(tmp_path / "Photos", files=300)
-    expected = as_dropped(photos)
+    expected = digests(photos)
     program = start()
 
     with drag_source(desktop, [photos]) as stranger:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.conftest import StartProgram
 from tests.e2e.support.child import is_over
-from tests.e2e.support.folders import as_dropped, digests, plain_folder
+from tests.e2e.support.folders import digests, plain_folder
 from tests.e2e.support.program import BATCHES, SLOW_BPS, Program, settle
 from tests.e2e.support.wait import until
 
@@ -63,4 +63,4 @@ def assert_all_there_once(program: Program, folder: Path) -> None:
     assert sorted(count for _, count in stored) == [1] * FILES
     assert program.records.stored() == {"stored": FILES}
     assert program.records.partials() == []
-    assert digests(program.records.files_folder / "Archive") == as_dropped(folder)
+    assert digests(program.records.files_folder / "Archive") == digests(folder)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.conftest import StartProgram
 from tests.e2e.support.desktop import Desktop
-from tests.e2e.support.folders import as_dropped, digests, plain_folder
+from tests.e2e.support.folders import digests, plain_folder
 from tests.e2e.support.program import BATCHES, SLOW_BPS, settle
 from tests.e2e.support.stranger import clipboard, drag_source
 
@@ -16,7 +16,7 @@ def test_paths_at_the_start(start: StartProgram, tmp_path: Path) -> None:
     folder = plain_folder(tmp_path / "Reports", 3, 1000)
     program = start(folder)
     program.until_row(BATCHES, "Reports", "Done")
-    assert digests(program.records.files_folder / "Reports") == as_dropped(folder)
+    assert digests(program.records.files_folder / "Reports") == digests(folder)
 
 
 def test_paste(desktop: Desktop, start: StartProgram, tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_paste(desktop: Desktop, start: StartProgram, tmp_path: Path) -> None:
     with clipboard(desktop, [folder]):
         program.press("ctrl+v")
         program.until_row(BATCHES, "Copied", "Done")
-    assert digests(program.records.files_folder / "Copied") == as_dropped(folder)
+    assert digests(program.records.files_folder / "Copied") == digests(folder)
 
 
 def test_a_second_drop_during_an_upload(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import StartProgram
 from tests.e2e.support.child import is_over
-from tests.e2e.support.folders import as_dropped, digests, plain_folder
+from tests.e2e.support.folders import digests, plain_folder
 from tests.e2e.support.program import BATCHES, SLOW_BPS, settle
 from tests.e2e.support.wait import until
 
@@ -32,7 +32,7 @@ def test_quit_and_go_on(start: StartProgram, home: Path, tmp_path: Path) -> None
     again = start()
     again.until_row(BATCHES, "Letters", "Done")
     assert again.records.stored() == {"stored": 5}
-    assert digests(again.records.files_folder / "Letters") == as_dropped(folder)
+    assert digests(again.records.files_folder / "Letters") == digests(folder)
 
 
 def test_an_idle_window_quits_at_once(start: StartProgram) -> None:

@@ -12,32 +12,43 @@ from tests.e2e.support.wait import until
 
 
 @pytest.fixture
-def slow_home(home: Path) -> Path:
-    """A home whose window uploads slowly."""
-    settle(home, speed_limit_bps=SLOW_BPS)
-    return home
+def uploading(start: StartProgram, home: Path, tmp_path: Path) -> StartProgram:
+    """Start the window, and see it upload "Photos", 8 files of 1 MB, one a second."""
+
+    def begin() -> Program:
+        settle(home, speed_limit_bps=SLOW_BPS, uploads_at_once=1)
+        program = start(plain_folder(tmp_path / "Photos", 8, 1_000_000))
+        program.until_row(BATCHES, "Photos", "Uploading")
+        return program
+
+    return begin
 
 
-def test_closed_into_the_tray(
-    tray: Tray, notifications: Notifications, slow_home: Path, start: StartProgram, tmp_path: Path
-) -> None:
+def test_the_icon_tells_how_far_it_is(tray: Tray, uploading: StartProgram) -> None:
+    """The tray's host has the icon, with the program's name and what runs."""
+    uploading()
+    icon = tray.item()
+    until(lambda: "of 8.0 MB" in icon.tooltip(), "the progress in the tooltip")
+    assert icon.says("Title") == "Uphaul"
+
+
+def test_closed_into_the_tray(tray: Tray, notifications: Notifications, uploading: StartProgram) -> None:
     """The × hides the window and the upload goes on; it says so once. The icon's menu brings the window back."""
-    program = start(plain_folder(tmp_path / "Photos", 6, 2_000_000))
-    program.until_row(BATCHES, "Photos", "Uploading")
+    program = uploading()
     icon = tray.item()
 
     close_into_tray(program)
-    until(notifications.shown, "a word about it")
     stored = program.records.stored().get("stored", 0)
-    until(lambda: program.records.stored()["stored"] > stored, "the upload to go on")
-    first = notifications.told()
+    until(lambda: program.records.stored().get("stored", 0) > stored, "the upload to go on")
+    told = until(notifications.told, "a word about it")
 
     icon.choose("Show Uphaul")
     program.until(lambda look: look.main_window(), "the window to come back")
     close_into_tray(program)
     icon.choose("Quit")
     assert program.child.wait() == 0
-    assert (len(first), notifications.told()) == (1, first)
+    assert [one.title for one in told] == ["Uphaul keeps uploading"]
+    assert notifications.told() == told
 
 
 def close_into_tray(program: Program) -> None:
@@ -46,10 +57,9 @@ def close_into_tray(program: Program) -> None:
     program.until(lambda look: look.main_window() is None, "the window to be hidden")
 
 
-def test_the_menu_pauses_everything(tray: Tray, slow_home: Path, start: StartProgram, tmp_path: Path) -> None:
+def test_the_menu_pauses_everything(tray: Tray, uploading: StartProgram) -> None:
     """ "Pause all" in the tray stops the upload, "Resume all" goes on."""
-    program = start(plain_folder(tmp_path / "Photos", 6, 2_000_000))
-    program.until_row(BATCHES, "Photos", "Uploading")
+    program = uploading()
     icon = tray.item()
     icon.choose("Pause all")
     program.until_row(BATCHES, "Photos", "Paused")
@@ -58,15 +68,18 @@ def test_the_menu_pauses_everything(tray: Tray, slow_home: Path, start: StartPro
     program.until_row(BATCHES, "Photos", "Uploading")
 
 
-def test_without_a_tray_closing_asks(slow_home: Path, start: StartProgram, tmp_path: Path) -> None:
-    """There is nowhere to hide, so the window asks before it stops an upload; Escape keeps everything as it was."""
-    program = start(plain_folder(tmp_path / "Photos", 6, 2_000_000))
-    program.until_row(BATCHES, "Photos", "Uploading")
+def test_without_a_tray_closing_asks(uploading: StartProgram) -> None:
+    """There is nowhere to hide, so it asks before it stops an upload. Escape goes on; the other button stops."""
+    program = uploading()
 
     program.close()
-    program.until(lambda look: len(look.facts["windows"]) == 2, "a question")
+    program.until_asked("Files are still being uploaded.")
     program.hand.press("Escape")
     program.until(lambda look: len(look.facts["windows"]) == 1, "the question to go")
+    stored = program.records.stored().get("stored", 0)
+    until(lambda: program.records.stored().get("stored", 0) > stored, "the upload to go on")
 
-    assert program.child.running
-    program.until_row(BATCHES, "Photos", "Done")
+    program.close()
+    program.push("Stop and keep the queue")
+    assert program.child.wait() == 0
+    assert program.records.states().keys() == {"completed", "queued"}

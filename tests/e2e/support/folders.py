@@ -57,8 +57,3 @@ def digests(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-def as_dropped(folder: Path) -> dict[str, str]:
-    """Return the digests of *folder* by the paths they get when it alone is dropped: the batch has its name."""
-    return digests(folder)

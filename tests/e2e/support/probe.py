@@ -54,8 +54,14 @@ def look() -> dict[str, Any]:
     ]
     return {
         "windows": [
-            {"kind": type(w).__name__, "title": w.windowTitle(), "place": _place(w), "id": int(w.winId())}
-            for w in windows
+            {
+                "kind": type(window).__name__,
+                "title": window.windowTitle(),
+                "place": _place(window),
+                "id": int(window.winId()),
+                "active": window.isActiveWindow(),
+            }
+            for window in windows
         ],
         "actions": {name: fact for window in windows for name, fact in _actions(window).items()},
         "buttons": {

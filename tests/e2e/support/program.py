@@ -115,6 +115,15 @@ class Program:
         """Return all visible words as soon as *words* is among them."""
         return self.until(lambda look: look.words() if words in look.words() else "", f"the words {words!r}")
 
+    def until_asked(self, words: str) -> None:
+        """Wait until a question with these words is there and hears the keyboard."""
+
+        def asks(look: Look) -> bool:
+            active = [window["kind"] for window in look.facts["windows"] if window["active"]]
+            return words in look.words() and "MainWindow" not in active and bool(active)
+
+        self.until(asks, f"the question {words!r}")
+
     def until_spoken(self, words: str) -> None:
         """Wait until what a screen reader would say contains *words*: of things that are painted, not written."""
         self.until(lambda look: words in "\n".join(look.facts["spoken"]), f"the spoken words {words!r}")
@@ -134,6 +143,11 @@ class Program:
         place = self.until(ready, f"the button {action!r} to be enabled")
         assert place
         self.hand.click(place)
+
+    def push(self, button: str) -> None:
+        """Click the button with this text, in the window or in a question, once it is there."""
+        place = self.until(lambda look: look.facts["buttons"].get(button), f"the button {button!r}")
+        self.hand.click(Rect(*place))
 
     def select(self, table: str, name: str) -> None:
         """Click the row of *table* that begins with *name*."""
@@ -166,7 +180,9 @@ class Program:
 
     def server_pid(self) -> int:
         """Return the process id of the embedded server, once it runs."""
-        return until(lambda: next(iter(_children(self.child.pid, "--parent-stdin")), 0), "the embedded server")
+        return until(
+            lambda: next(iter(_children(self.child.pid, "--parent-stdin")), 0), "the embedded server"
+        )
 
     def _window(self) -> bool:
         assert self.child.running, f"the window did not start: {self.child.words()}"

@@ -78,8 +78,12 @@ class TrayItem:
     path: str
 
     def says(self, prop: str) -> object:
-        """Return a property of the item: ``Title``, ``Status``, ``ToolTip``…"""
+        """Return a property of the item: ``Title``, ``Status``…"""
         return self.desktop.read(self.name, self.path, "org.kde.StatusNotifierItem", prop)
+
+    def tooltip(self) -> str:
+        """Return what the icon says when pointed at."""
+        return str(self.desktop.read(self.name, self.path, "org.kde.StatusNotifierItem", "ToolTip")[2])
 
     def menu(self) -> dict[str, int]:
         """Return the visible entries of its menu: label (without the mnemonic's mark) to id."""
@@ -90,10 +94,6 @@ class TrayItem:
         """Choose an entry of the menu as the tray host does when it is clicked."""
         entry = self.menu()[label]
         self._menu_call("Event", "isvu", str(entry), "clicked", "i", "0", "0")
-
-    def activate(self) -> None:
-        """Click the icon itself."""
-        self.desktop.call(self.name, self.path, "org.kde.StatusNotifierItem", "Activate", "ii", "0", "0")
 
     def _menu_call(self, method: str, *arguments: str) -> Any:
         path = str(self.says("Menu"))
