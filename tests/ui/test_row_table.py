@@ -7,10 +7,11 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 
 from app.domain.state import TransferState
+from app.domain.transfer import TransferView
 from tests.support.views import NOW, batch, frame, moved, transfer
 from ui.models.batch_table import BatchTable
 from ui.models.file_table import FileTable, StateGroup, group_counts
-from ui.models.row_table import MAX_RANGES, merge_ranges
+from ui.models.row_table import MAX_RANGES, merge_ranges, put_back
 
 S = TransferState
 MANY = 100_000
@@ -19,6 +20,10 @@ ASCENDING, DESCENDING = Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrde
 
 def column(table: FileTable | BatchTable, key: str) -> int:
     return [c.key for c in table.columns].index(key)
+
+
+def size(row: TransferView) -> int:
+    return row.size_bytes
 
 
 def shown(table: FileTable | BatchTable) -> list[str]:
@@ -216,3 +221,41 @@ def test_there_is_nothing_below_a_row(files: FileTable) -> None:
     files.show("b1", [transfer(0)])
     inner = files.index(0, 0)
     assert (files.rowCount(inner), files.columnCount(inner), files.rowCount(QModelIndex())) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("seed", range(20))
+def test_putting_back_is_the_same_as_sorting(seed: int, descending: bool) -> None:
+    """Whatever moved where, also among equals, to both ends, and when nothing was kept."""
+    dice = random.Random(seed)
+    kept = sorted(
+        (transfer(n, size_bytes=dice.randrange(9)) for n in range(seed)), key=size, reverse=descending
+    )
+    back = [transfer(100 + n, size_bytes=dice.randrange(-2, 12)) for n in range(dice.randrange(9))]
+    result = put_back(kept, back, size, descending=descending)
+    assert (sorted(row.id for row in result), [size(row) for row in result]) == (
+        sorted(row.id for row in [*kept, *back]),
+        sorted((size(row) for row in [*kept, *back]), reverse=descending),
+    )
+
+
+def test_a_thousand_frames_later_the_order_is_right(files: FileTable) -> None:
+    """Frames and settling in any mixture leave exactly what a fresh sort and filter would."""
+    dice = random.Random(5)
+    rows = {n: transfer(n, size_bytes=1000) for n in range(300)}
+    files.show("b1", rows.values())
+    files.sort(column(files, "progress"), DESCENDING)
+    files.filter_by("", StateGroup.RUNNING)
+    for _ in range(1000):
+        changed = dice.sample(range(300), 5)
+        for n in changed:
+            rows[n] = moved(rows[n], dice.choice([S.QUEUED, S.UPLOADING, S.COMPLETED]), dice.randrange(1000))
+        files.take(frame(transfers=[rows[n] for n in changed]))
+        if dice.random() < 0.1:
+            files.settle()
+    files.settle()
+    running = [row for row in rows.values() if row.state is S.UPLOADING]
+    assert (sorted(shown(files)), [row.done_bytes for row in files.shown()]) == (
+        sorted(row.id for row in running),
+        sorted((row.done_bytes for row in running), reverse=True),
+    )

@@ -217,3 +217,18 @@ def test_an_empty_table_says_why(qtbot: QtBot, theme: Theme) -> None:
     plain = painted(table)
     table.hint = "No file of this batch fits the filter."
     assert painted(table) != plain
+
+
+def test_the_keyboard_s_row_is_framed(qtbot: QtBot, table: TableView[TransferView], theme: Theme) -> None:
+    """After Ctrl+Down nothing but the frame says where the keyboard is."""
+    with qtbot.waitActive(table):
+        table.activateWindow()
+    table.setFocus()
+    table.select_ids(["t0"], "t0")
+    qtbot.keyClick(table, Qt.Key.Key_Down, Qt.KeyboardModifier.ControlModifier)
+    image, ratio = painted(table), table.devicePixelRatioF()
+    tops = [table.visualRect(table.rows.index(row, 1)) for row in (0, 1)]
+    seen = [
+        image.pixelColor(round(rect.center().x() * ratio), round(rect.top() * ratio)).name() for rect in tops
+    ]
+    assert seen == [theme.colours.selection.name(), theme.colours.accent.name()]

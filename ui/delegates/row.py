@@ -29,7 +29,6 @@ _MIDDLE = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | _MIDDLE)
 _RIGHT = int(Qt.AlignmentFlag.AlignRight | _MIDDLE)
 _SELECTED = QStyle.StateFlag.State_Selected
-_HOVER = QStyle.StateFlag.State_MouseOver
 _ELIDE_END, _ELIDE_MIDDLE = Qt.TextElideMode.ElideRight, Qt.TextElideMode.ElideMiddle
 
 
@@ -41,11 +40,12 @@ def tabular(font: QFont) -> QFont:
 
 
 class RowDelegate(QStyledItemDelegate):
-    """Paints every cell of the view whose model it is given."""
+    """Paints every cell of the view whose model it is given. ``focus_row`` is where the keyboard is, -1 if elsewhere."""
 
     def __init__(self, model: RowTable[Any], theme: Theme, parent: QObject) -> None:
         super().__init__(parent)
         self._model, self._theme = model, theme
+        self.focus_row = -1
         self._fonts: tuple[QFont, QFont, QFontMetrics, QFontMetrics] | None = None
         self._mirrored = False
         self._still = motion_reduced()
@@ -68,8 +68,9 @@ class RowDelegate(QStyledItemDelegate):
         row = self._model.row_at(index.row())
         if state & _SELECTED:
             painter.fillRect(rect, self._theme.colours.selection)
-        elif state & _HOVER:
-            painter.fillRect(rect, self._theme.colours.hover)
+        if index.row() == self.focus_row:
+            painter.fillRect(rect.left(), rect.top(), rect.width(), 1, self._theme.colours.accent)
+            painter.fillRect(rect.left(), rect.bottom(), rect.width(), 1, self._theme.colours.accent)
         painter.save()
         self._mirrored = option.direction is Qt.LayoutDirection.RightToLeft
         self._measure(painter.font())

@@ -13,7 +13,7 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QTableView, QWidget
 
 from ui.delegates.row import ROW_HEIGHT, RowDelegate
@@ -40,12 +40,14 @@ class TableView(QTableView, Generic[R]):
         self.hint = ""
         self._held: tuple[list[str], str | None] = ([], None)
         self._moving = False
+        self._by_keyboard = False
         self._typed, self._typed_at = "", 0.0
         self._theme = theme
         self.setAccessibleName(title)
         self._dress(title)
         self.setModel(model)
-        self.setItemDelegate(RowDelegate(model, theme, self))
+        self._painter = RowDelegate(model, theme, self)
+        self.setItemDelegate(self._painter)
         self.columns.reset_layout()
         self.setSortingEnabled(True)
         self._connect()
@@ -74,6 +76,7 @@ class TableView(QTableView, Generic[R]):
         self.rows.rearranged.connect(self._let_go)
         self.rows.rowsInserted.connect(self._rows_came)
         self.selectionModel().selectionChanged.connect(self._selected)
+        self.selectionModel().currentRowChanged.connect(lambda *_: self.viewport().update())
         self._theme.changed.connect(self.viewport().update)
         self._ticker = QTimer(self, interval=SETTLE_MS)
         self._ticker.timeout.connect(self.tick)
@@ -169,6 +172,24 @@ class TableView(QTableView, Generic[R]):
 
     # Keys
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """From the first key on, the row that the keyboard is on is framed; a click takes the frame away."""
+        self._by_keyboard = True
+        super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Coming by Tab shows at once where the keyboard is."""
+        self._by_keyboard = event.reason() in {
+            Qt.FocusReason.TabFocusReason,
+            Qt.FocusReason.BacktabFocusReason,
+        }
+        super().focusInEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Whoever clicks knows where."""
+        self._by_keyboard = False
+        super().mousePressEvent(event)
+
     def moveCursor(
         self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier
     ) -> QModelIndex:
@@ -214,7 +235,8 @@ class TableView(QTableView, Generic[R]):
         self.columns.restore(store, key)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Qt's call; an empty table says why it is empty."""
+        """Qt's call; an empty table says why it is empty, a focused one where the keyboard is."""
+        self._painter.focus_row = self.currentIndex().row() if self._by_keyboard and self.hasFocus() else -1
         super().paintEvent(event)
         if self.hint and not self.rows.rowCount():
             painter = QPainter(self.viewport())
