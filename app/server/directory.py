@@ -16,6 +16,8 @@ from types import TracebackType
 _BY_DESCRIPTOR = {os.open, os.mkdir, os.stat, os.unlink, os.rmdir, os.link, os.rename} <= os.supports_dir_fd
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV}
 
+_AS_IT_IS = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
+
 
 class Directory:
     """An open folder; use it as a context manager."""
@@ -75,7 +77,7 @@ class Directory:
         *source* stays where it is as a second name of the same file, except on file systems without hard links.
         """
         try:
-            os.link(source, self._at(name), dst_dir_fd=self._fd, follow_symlinks=False)
+            os.link(source, self._at(name), dst_dir_fd=self._fd, **_AS_IT_IS)
         except OSError as error:
             if error.errno not in _NO_HARD_LINKS:
                 raise
