@@ -6,6 +6,7 @@ from ui.colours import Colours
 
 # Buttons: property "primary" is the one thing to do; property "quiet" is text only; "pill" is a filter; "boxed" has a frame.
 _SHEET = Template("""
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 QToolTip { background: $surface; color: $text; border: 1px solid $line; padding: 4px 6px; }
 QToolBar { background: $window; border: none; border-bottom: 1px solid $line; padding: 0 8px; spacing: 2px; }
 QToolBar::separator { background: $line; width: 1px; margin: 10px 4px; }
