@@ -133,8 +133,8 @@ class BatchView:
     """A row of the Batches table. Bytes, bytes per second, seconds, seconds since the epoch.
 
     ``left_s`` is an honest range (soonest, latest), or None where nothing sensible can be said. ``files`` counts the
-    transfers by state; the ``…_share`` values (0 to 1) are the segments of the progress bar, by bytes (by files if
-    all are empty); ``progress`` is their sum plus what is under way.
+    transfers by state. ``progress`` (0 to 1) is what has arrived, also of files under way; ``done_share``,
+    ``failed_share`` and ``cancelled_share`` are what is over, by bytes (by files if all are empty).
     """
 
     id: str
