@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import ipaddress
 import json
 import os
@@ -24,6 +25,7 @@ from app.server.config import (
 )
 
 TOKEN_VARIABLE = "UPHAUL_SERVE_TOKEN"  # noqa: S105 - the name of the variable, not a token
+HANG_UP_SECONDS = 0.7
 GRACE_SECONDS = 1
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -118,7 +120,13 @@ def _serve(config: ServerConfig, listener: socket.socket, *, log_level: str, end
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             await app.state.core.receptions.stop_all(StopReason.STOPPING)
+            asyncio.get_running_loop().call_later(HANG_UP_SECONDS, self._hang_up)
             await super().shutdown(sockets)
+
+        def _hang_up(self) -> None:
+            """Only bodies that do not come are left by now: to them it is as if their sender had gone."""
+            for connection in list(self.server_state.connections):
+                connection.transport.close()
 
     logs.set_up(log_level)
     server = Server(

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.server import ServerProcess
-from tests.support.tus import OpenPatch, TusClient, file_id
+from tests.support.tus import OpenPatch, TusClient, file_id, metadata
 from tests.support.waiting import eventually
 
 CONTENT = os.urandom(3_000_000)
@@ -63,6 +63,18 @@ def test_an_upload_goes_on_after_a_clean_stop(server: ServerProcess) -> None:
     server.restart()
     with TusClient(server) as tus:
         assert (code, status, tus.offset(location)) == (0, 503, 1_500_000)
+
+
+def test_bodies_that_do_not_come_hold_up_no_stop_and_no_log(server: ServerProcess) -> None:
+    headers = {"Upload-Length": "10", "Upload-Metadata": metadata(filename="small")}
+    with TusClient(server) as tus, OpenPatch(server, "/files", 0, 10, method="POST", **headers) as small:
+        location = tus.created(len(CONTENT), filename="large.bin")
+        with OpenPatch(server, location, 0, len(CONTENT)) as large:
+            small.send(b"12345")
+            large.send(CONTENT[:100_000])
+            eventually(lambda: tus.file_body(location)["offset"], lambda offset: offset == 100_000)
+            code = server.terminate()
+    assert (code, [line for line in server.log.splitlines() if "level=INFO" not in line]) == (0, [])
 
 
 def test_a_file_whose_last_byte_arrived_before_the_kill_is_finished_by_the_next_head(
