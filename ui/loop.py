@@ -20,6 +20,8 @@ from qasync import QEventLoop
 
 log = logging.getLogger(__name__)
 
+COLLECT_MS = 100
+"""Often, so that each time there is little: at 500 ms a busy engine made it pauses of up to 48 ms."""
 FULL_EVERY_S = 300.0
 LONGEST_S = 20 * 24 * 3600.0
 """Qt counts a timer's milliseconds in an int, which ends after 24 days; a longer wait is taken in stretches."""
@@ -171,7 +173,7 @@ class Collector(QObject):
         gc.disable()
         gc.freeze()  # what was imported stays to the end; no collection needs to look at it
         self._full_at = time.monotonic()
-        self._timer = QTimer(self, interval=500)
+        self._timer = QTimer(self, interval=COLLECT_MS)
         self._timer.timeout.connect(self.collect)
         self._timer.start()
 
