@@ -154,9 +154,11 @@ class Ran:
 
 def run_child(command: Sequence[str], *, env: Mapping[str, str] | None = None, given: str = "") -> Ran:
     """Run *command* from the repository's root with *given* on its standard input; raise if it fails."""
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complained:
         began = time.perf_counter()
-        child = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=said, text=True)
+        child = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=said, stderr=complained, text=True
+        )
         peak = _Peak(child.pid)
         assert child.stdin is not None
         child.stdin.write(given)
@@ -166,9 +168,10 @@ def run_child(command: Sequence[str], *, env: Mapping[str, str] | None = None, g
         child.returncode = os.waitstatus_to_exitcode(status)
         peak.stop()
         said.seek(0)
-        output = said.read()
+        complained.seek(0)
+        output, complaints = said.read(), complained.read()
     if child.returncode:
-        raise SystemExit(f"{command[0]} ended with {child.returncode}:\n{output}")
+        raise SystemExit(f"{' '.join(command[:4])} ended with {child.returncode}:\n{output}\n{complaints}")
     return Ran(seconds, usage.ru_utime + usage.ru_stime, peak.peak_mb, output)
 
 
