@@ -1,18 +1,16 @@
 """One desktop for all stories, and what each may ask of it. It is the suite's own, whoever starts it and wherever."""
 
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.support import services
 from tests.e2e.support.desktop import Desktop, desktop, missing_tools
-from tests.e2e.support.program import Program
+from tests.e2e.support.program import Programs
 
 STORY_TIMEOUT_S = 150
-StartProgram = Callable[..., Program]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,13 +24,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Take a picture of the screen when a story fails, before its windows are closed, and say where it is."""
+    """When a story fails, before its windows are closed: take a picture of the screen, and keep what they say."""
     report = yield
     funcargs = getattr(item, "funcargs", {})
-    if call.when == "call" and report.failed and "desktop" in funcargs:
+    if report.failed and call.when != "teardown" and "start" in funcargs:
         picture = funcargs["tmp_path"] / "screen.png"
         funcargs["desktop"].picture(picture)
-        report.sections.append(("the screen", str(picture)))
+        report.sections += [("the screen", str(picture)), ("the window", funcargs["start"].report())]
     return report
 
 
@@ -59,10 +57,11 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(desktop: Desktop, home: Path) -> Iterator[StartProgram]:
+def start(desktop: Desktop, home: Path) -> Iterator[Programs]:
     """Start the window on *home*, with the paths given as arguments; ended after the story at the latest."""
-    with ExitStack() as running:
-        yield lambda *arguments: running.enter_context(Program(desktop, home, arguments))
+    programs = Programs(desktop, home)
+    yield programs
+    programs.end()
 
 
 @pytest.fixture

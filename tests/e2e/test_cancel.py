@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import StartProgram
 from tests.e2e.support.folders import plain_folder
-from tests.e2e.support.program import BATCHES, FILES, SLOW_BPS, Program, settle
+from tests.e2e.support.program import BATCHES, FILES, SLOW_BPS, Program, Programs, settle
 from tests.e2e.support.wait import until
 
 
 @pytest.fixture
-def uploading(start: StartProgram, home: Path, tmp_path: Path) -> Program:
+def uploading(start: Programs, home: Path, tmp_path: Path) -> Program:
     """The window in the middle of a slow upload of "Holiday", 8 files of 4 MB, two at a time."""
     settle(home, speed_limit_bps=SLOW_BPS, uploads_at_once=2)
     program = start(plain_folder(tmp_path / "Holiday", 8, 4_000_000))
@@ -85,6 +84,15 @@ def test_by_keys(uploading: Program) -> None:
 
     assert uploading.records.partials() == []
     assert until(lambda: uploading.records.states() == {"cancelled": 8}, "the journal to say so")
+
+
+def test_by_the_context_menu(uploading: Program) -> None:
+    """A file that waits for its turn: nothing of it has been sent, and nothing will be."""
+    uploading.until_row(FILES, "file 07.bin", "Queued")
+    uploading.select(FILES, "file 07.bin", button=3)
+    uploading.choose("Cancel file")
+    uploading.until_row(FILES, "file 07.bin", "Cancelled")
+    assert uploading.records.server("SELECT status FROM files WHERE filename = ?", "file 07.bin") == []
 
 
 def states(rows: list[dict[str, str]]) -> set[str]:

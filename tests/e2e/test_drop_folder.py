@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-from tests.e2e.conftest import StartProgram
 from tests.e2e.support.desktop import Desktop
 from tests.e2e.support.folders import digests, mixed_folder
-from tests.e2e.support.program import BATCHES
+from tests.e2e.support.program import BATCHES, Programs
 from tests.e2e.support.stranger import drag_source
 
 
-def test_a_dragged_folder_arrives_byte_for_byte(
-    desktop: Desktop, start: StartProgram, tmp_path: Path
-) -> None:
+def test_a_dragged_folder_arrives_byte_for_byte(desktop: Desktop, start: Programs, tmp_path: Path) -> None:
     """300 files: empty ones, nested ones, a large one, and names with emoji, line breaks, accents, 255 bytes."""
     photos = mixed_folder(tmp_path / "Photos", files=300)
     expected = digests(photos)
@@ -26,7 +23,7 @@ def test_a_dragged_folder_arrives_byte_for_byte(
     assert (stranger.dropped(), row["Files"], arrived) == ("CopyAction", "300 / 300", expected)
 
 
-def test_the_originals_stay_where_they_are(desktop: Desktop, start: StartProgram, tmp_path: Path) -> None:
+def test_the_originals_stay_where_they_are(desktop: Desktop, start: Programs, tmp_path: Path) -> None:
     """The other program would rather move the files; the window takes copies, so nothing is missing afterwards."""
     photos = mixed_folder(tmp_path / "Photos", files=20)
     before = digests(photos)

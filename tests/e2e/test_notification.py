@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from tests.e2e.conftest import StartProgram
 from tests.e2e.support.folders import plain_folder
-from tests.e2e.support.program import BATCHES, FILES, SLOW_BPS, settle
+from tests.e2e.support.program import BATCHES, FILES, SLOW_BPS, Programs, settle
 from tests.e2e.support.services import Notifications
 from tests.e2e.support.wait import until
 
 
-def test_a_batch_that_arrived(notifications: Notifications, start: StartProgram, tmp_path: Path) -> None:
+def test_a_batch_that_arrived(notifications: Notifications, start: Programs, tmp_path: Path) -> None:
     """One for all its files, and it says how many."""
     program = start(plain_folder(tmp_path / "Photos", 12, 1000))
     program.until_row(BATCHES, "Photos", "Done")
@@ -20,7 +19,7 @@ def test_a_batch_that_arrived(notifications: Notifications, start: StartProgram,
 
 
 def test_the_button_shows_what_failed(
-    notifications: Notifications, start: StartProgram, home: Path, tmp_path: Path
+    notifications: Notifications, start: Programs, home: Path, tmp_path: Path
 ) -> None:
     """A file vanishes before its turn. The notification counts it, and its button brings its row to the front."""
     folder = plain_folder(tmp_path / "Invoices", 4, 500_000)

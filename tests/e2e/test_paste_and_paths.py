@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import StartProgram
 from tests.e2e.support.desktop import Desktop
 from tests.e2e.support.folders import digests, plain_folder
-from tests.e2e.support.program import BATCHES, SLOW_BPS, settle
+from tests.e2e.support.program import BATCHES, SLOW_BPS, Programs, settle
 from tests.e2e.support.stranger import clipboard, drag_source
 
 
-def test_paths_at_the_start(start: StartProgram, tmp_path: Path) -> None:
+def test_paths_at_the_start(start: Programs, tmp_path: Path) -> None:
     """`uphaul PATH` is a batch of its own."""
     folder = plain_folder(tmp_path / "Reports", 3, 1000)
     program = start(folder)
@@ -19,7 +18,7 @@ def test_paths_at_the_start(start: StartProgram, tmp_path: Path) -> None:
     assert digests(program.records.files_folder / "Reports") == digests(folder)
 
 
-def test_paste(desktop: Desktop, start: StartProgram, tmp_path: Path) -> None:
+def test_paste(desktop: Desktop, start: Programs, tmp_path: Path) -> None:
     """Ctrl+C in a file manager, Ctrl+V in the window."""
     folder = plain_folder(tmp_path / "Copied", 3, 1000)
     program = start()
@@ -30,7 +29,7 @@ def test_paste(desktop: Desktop, start: StartProgram, tmp_path: Path) -> None:
 
 
 def test_a_second_drop_during_an_upload(
-    desktop: Desktop, start: StartProgram, home: Path, tmp_path: Path
+    desktop: Desktop, start: Programs, home: Path, tmp_path: Path
 ) -> None:
     """It is a second batch; the first goes on."""
     settle(home, speed_limit_bps=SLOW_BPS)
@@ -53,7 +52,7 @@ def test_a_second_drop_during_an_upload(
     ],
 )
 def test_what_is_not_on_this_computer(
-    desktop: Desktop, start: StartProgram, tmp_path: Path, address: str, sentence: str
+    desktop: Desktop, start: Programs, tmp_path: Path, address: str, sentence: str
 ) -> None:
     """It is named in a sentence that says why; the folder beside it is taken all the same."""
     folder = plain_folder(tmp_path / "Local", 2, 1000)

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from tests.e2e.conftest import StartProgram
 from tests.e2e.support.child import is_over
 from tests.e2e.support.folders import digests, plain_folder
-from tests.e2e.support.program import BATCHES, SLOW_BPS, settle
+from tests.e2e.support.program import BATCHES, SLOW_BPS, Programs, settle
 from tests.e2e.support.wait import until
 
 
-def test_quit_and_go_on(start: StartProgram, home: Path, tmp_path: Path) -> None:
+def test_quit_and_go_on(start: Programs, home: Path, tmp_path: Path) -> None:
     """Ctrl+Q, and after the next start everything arrives, each file once."""
     folder = plain_folder(tmp_path / "Letters", 5, 2_000_000)
     settle(home, speed_limit_bps=SLOW_BPS, uploads_at_once=2)
@@ -35,7 +34,7 @@ def test_quit_and_go_on(start: StartProgram, home: Path, tmp_path: Path) -> None
     assert digests(again.records.files_folder / "Letters") == digests(folder)
 
 
-def test_an_idle_window_quits_at_once(start: StartProgram) -> None:
+def test_an_idle_window_quits_at_once(start: Programs) -> None:
     """With nothing to do there is nothing to ask, and nothing to complain about on standard error."""
     program = start()
     assert (program.quit(), program.child.words()) == (0, "")

@@ -1,18 +1,20 @@
 """The tray, with a real host: the icon, its menu over the bus, and closing the window with and without it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import StartProgram
 from tests.e2e.support.folders import plain_folder
-from tests.e2e.support.program import BATCHES, SLOW_BPS, Program, settle
+from tests.e2e.support.program import BATCHES, SLOW_BPS, Program, Programs, settle
 from tests.e2e.support.services import Notifications, Tray
 from tests.e2e.support.wait import until
 
+Begin = Callable[[], Program]
+
 
 @pytest.fixture
-def uploading(start: StartProgram, home: Path, tmp_path: Path) -> StartProgram:
+def uploading(start: Programs, home: Path, tmp_path: Path) -> Begin:
     """Start the window, and see it upload "Photos", 8 files of 1 MB, one a second."""
 
     def begin() -> Program:
@@ -24,7 +26,7 @@ def uploading(start: StartProgram, home: Path, tmp_path: Path) -> StartProgram:
     return begin
 
 
-def test_the_icon_tells_how_far_it_is(tray: Tray, uploading: StartProgram) -> None:
+def test_the_icon_tells_how_far_it_is(tray: Tray, uploading: Begin) -> None:
     """The tray's host has the icon, with the program's name and what runs."""
     uploading()
     icon = tray.item()
@@ -32,7 +34,7 @@ def test_the_icon_tells_how_far_it_is(tray: Tray, uploading: StartProgram) -> No
     assert icon.says("Title") == "Uphaul"
 
 
-def test_closed_into_the_tray(tray: Tray, notifications: Notifications, uploading: StartProgram) -> None:
+def test_closed_into_the_tray(tray: Tray, notifications: Notifications, uploading: Begin) -> None:
     """The × hides the window and the upload goes on; it says so once. The icon's menu brings the window back."""
     program = uploading()
     icon = tray.item()
@@ -57,7 +59,7 @@ def close_into_tray(program: Program) -> None:
     program.until(lambda look: look.main_window() is None, "the window to be hidden")
 
 
-def test_the_menu_pauses_everything(tray: Tray, uploading: StartProgram) -> None:
+def test_the_menu_pauses_everything(tray: Tray, uploading: Begin) -> None:
     """ "Pause all" in the tray stops the upload, "Resume all" goes on."""
     program = uploading()
     icon = tray.item()
@@ -68,7 +70,7 @@ def test_the_menu_pauses_everything(tray: Tray, uploading: StartProgram) -> None
     program.until_row(BATCHES, "Photos", "Uploading")
 
 
-def test_without_a_tray_closing_asks(uploading: StartProgram) -> None:
+def test_without_a_tray_closing_asks(uploading: Begin) -> None:
     """There is nowhere to hide, so it asks before it stops an upload. Escape goes on; the other button stops."""
     program = uploading()
 

@@ -18,7 +18,10 @@ from tests.e2e.support.child import Child
 from tests.e2e.support.wait import until
 
 SCREEN_WIDTH, SCREEN_HEIGHT = 1600, 1000
-_NEEDED = ("Xvfb", "openbox", "dbus-daemon", "busctl", "xdotool", "import")
+_NEEDED = (
+    *("Xvfb", "openbox", "dbus-daemon", "busctl", "xdotool", "import"),
+    *("dunst", "lxqt-panel", "gnome-keyring-daemon"),
+)
 _FOREIGN = ("DISPLAY", "WAYLAND_DISPLAY", "DBUS_", "XDG_", "QT_", "GNOME_", "UPHAUL_", "SESSION_MANAGER")
 _BUS_CONFIG = """<busconfig>
   <type>session</type>
@@ -88,7 +91,7 @@ def desktop(folder: Path) -> Iterator[Desktop]:
 
 
 def missing_tools() -> list[str]:
-    """Return the programs that this machine lacks for a desktop."""
+    """Return the programs that this machine lacks for a desktop and its services."""
     folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
     return [tool for tool in _NEEDED if not any((folder / tool).exists() for folder in folders)]
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import tomli_w
@@ -57,7 +56,7 @@ class Look:
 
 
 class Program:
-    """One run of the window; a context manager that leaves no process behind."""
+    """One run of the window. It shows a moment later; whoever made it ends it."""
 
     def __init__(self, desktop: Desktop, home: Path, arguments: Sequence[str | Path] = ()) -> None:
         self.desktop, self.home, self.hand = desktop, home, Hand(desktop)
@@ -70,18 +69,26 @@ class Program:
 
     def __enter__(self) -> "Program":
         try:
-            until(self._window, f"the window; it said: {self.child.words()}")
+            self.until_shown()
         except BaseException:
-            self.child.end()
+            self.end()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            print(f"The window said:\n{self.child.words()}\nIt shows:\n{self._last_look()}")
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def until_shown(self) -> None:
+        """Wait for the window."""
+        until(self._window, "the window")
+
+    def end(self) -> None:
+        """End it, if it has not ended by itself."""
         self.child.end()
+
+    def report(self) -> str:
+        """Return what it said and what it shows, for a person who reads a failure."""
+        return f"It said:\n{self.child.words()}\nIt shows:\n{self._last_look()}"
 
     def look(self) -> Look:
         """Return what is visible now."""
@@ -149,14 +156,19 @@ class Program:
         place = self.until(lambda look: look.facts["buttons"].get(button), f"the button {button!r}")
         self.hand.click(Rect(*place))
 
-    def select(self, table: str, name: str) -> None:
-        """Click the row of *table* that begins with *name*."""
+    def choose(self, entry: str) -> None:
+        """Click an entry of the menu that is open."""
+        place = self.until(lambda look: look.facts["entries"].get(entry), f"the menu's entry {entry!r}")
+        self.hand.click(Rect(*place))
+
+    def select(self, table: str, name: str, button: int = 1) -> None:
+        """Click the row of *table* that begins with *name*; with *button* 3, its menu opens."""
 
         def visible(look: Look) -> bool:
             return any(next(iter(row.values())) == name for row in look.rows(table))
 
         self.until(visible, f"the row {name!r}")
-        self.hand.click(self.look().row_place(table, name))
+        self.hand.click(self.look().row_place(table, name), button)
 
     def press(self, keys: str) -> None:
         """Press keys in the window."""
@@ -200,6 +212,32 @@ class Program:
             return json.dumps(self.look().facts, indent=1)[:20_000]
         except (OSError, ValueError) as error:
             return f"nothing: {error}"
+
+
+class Programs:
+    """Starts the window, always on the same *home*, and ends what it has started; silence is part of the bargain."""
+
+    def __init__(self, desktop: Desktop, home: Path) -> None:
+        self._desktop, self._home = desktop, home
+        self._started: list[Program] = []
+
+    def __call__(self, *paths: Path) -> Program:
+        """Start ``uphaul PATH…`` and return it once its window is there."""
+        program = Program(self._desktop, self._home, paths)
+        self._started.append(program)
+        program.until_shown()
+        return program
+
+    def report(self) -> str:
+        """Return what each of them said and shows."""
+        return "\n".join(program.report() for program in self._started)
+
+    def end(self) -> None:
+        """End them all; AssertionError if one wrote anything on standard output or error."""
+        for program in self._started:
+            program.end()
+        complaints = [words for program in self._started if (words := program.child.words())]
+        assert not complaints, f"the window complained:\n{complaints[0]}"
 
 
 def _children(parent: int, word: str) -> list[int]:

@@ -34,6 +34,10 @@ class Records:
         """Return the names of the unfinished files on the server's disk."""
         return sorted(entry.name for entry in self.partials_folder.glob("*"))
 
+    def partial_bytes(self) -> int:
+        """Return how many bytes of unfinished files are on the server's disk."""
+        return sum(entry.stat().st_size for entry in self.partials_folder.glob("*"))
+
 
 def _rows(path: Path, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
     if not path.exists():
