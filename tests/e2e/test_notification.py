@@ -2,20 +2,27 @@
 
 from pathlib import Path
 
+from tests.e2e.support.desktop import Desktop
 from tests.e2e.support.folders import plain_folder
-from tests.e2e.support.program import BATCHES, FILES, SLOW_BPS, Programs, settle
+from tests.e2e.support.program import FILES, SLOW_BPS, Programs, settle
 from tests.e2e.support.services import Notifications
+from tests.e2e.support.stranger import clipboard
 from tests.e2e.support.wait import until
 
 
-def test_a_batch_that_arrived(notifications: Notifications, start: Programs, tmp_path: Path) -> None:
-    """One for all its files, and it says how many."""
+def test_one_notification_a_batch(
+    desktop: Desktop, notifications: Notifications, start: Programs, tmp_path: Path
+) -> None:
+    """Many files, one notification, and it says how many; the next one is that of the next batch."""
     program = start(plain_folder(tmp_path / "Photos", 12, 1000))
-    program.until_row(BATCHES, "Photos", "Done")
-    until(notifications.shown, "a notification")
+    first = until(notifications.told, "a notification")
 
-    (told,) = notifications.told()
-    assert (told.title, told.body.partition(",")[0]) == ("Photos is uploaded", "12 files")
+    with clipboard(desktop, [plain_folder(tmp_path / "Letters", 2, 1000)]):
+        program.press("ctrl+v")
+        until(lambda: notifications.told()[len(first) :], "another notification")
+
+    told = [(one.title, one.body.partition(",")[0]) for one in notifications.told()]
+    assert told == [("Photos is uploaded", "12 files"), ("Letters is uploaded", "2 files")]
 
 
 def test_the_button_shows_what_failed(

@@ -1,4 +1,4 @@
-"""Runs the window as it is, and tells over a Unix socket what a person would see: ``python -m … SOCKET [PATH…]``.
+"""Runs the window as it is, and tells over a Unix socket what a person would see: ``python -m … NAME [PATH…]``.
 
 The product has no test code in it. A thread of this module listens; the answer, one JSON object with everything that
 is visible and where on the screen it is, is made in the GUI thread. Nothing can be *done* through it: clicks, keys and
@@ -125,11 +125,11 @@ def _table(view: QAbstractItemView) -> dict[str, Any]:
     }
 
 
-def answer_forever(address: str) -> None:
-    """Answer each connection with one look; an empty one while there is no QApplication yet."""
+def answer_forever(name: str) -> None:
+    """Answer each connection to the abstract socket *name* with one look, empty before there is a QApplication."""
     eyes: Eyes | None = None
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
+        listener.bind(f"\0{name}")
         listener.listen()
         while True:
             caller, _ = listener.accept()
@@ -151,8 +151,8 @@ def _ask(eyes: Eyes | None) -> dict[str, Any]:
 
 def main() -> None:
     """Listen, then be ``python -m ui`` with the remaining arguments."""
-    address, *arguments = sys.argv[1:]
-    threading.Thread(target=answer_forever, args=[address], name="probe", daemon=True).start()
+    name, *arguments = sys.argv[1:]
+    threading.Thread(target=answer_forever, args=[name], name="probe", daemon=True).start()
     sys.argv = ["uphaul", *arguments]
     runpy.run_module("ui", run_name="__main__", alter_sys=True)
 

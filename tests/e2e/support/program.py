@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class Look:
 
     def rows(self, table: str) -> list[dict[str, str]]:
         """Return the rows of a table, each from heading to text."""
-        found = self.facts["tables"].get(table)
+        found = self.facts.get("tables", {}).get(table)
         return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]] if found else []
 
     def row_place(self, table: str, name: str) -> Rect:
@@ -52,7 +53,7 @@ class Look:
 
     def words(self) -> str:
         """Return all visible labels, a line each."""
-        return "\n".join(self.facts["words"])
+        return "\n".join(self.facts.get("words", []))
 
 
 class Program:
@@ -61,10 +62,9 @@ class Program:
     def __init__(self, desktop: Desktop, home: Path, arguments: Sequence[str | Path] = ()) -> None:
         self.desktop, self.home, self.hand = desktop, home, Hand(desktop)
         self.records = Records(home)
-        self._socket = home / "probe.sock"
-        self._socket.unlink(missing_ok=True)
+        self._probe = f"uphaul-probe-{uuid.uuid4().hex}"
         env = {**desktop.env, "UPHAUL_HOME": str(home), "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "tests.e2e.support.probe", str(self._socket), *map(str, arguments)]
+        command = [sys.executable, "-m", "tests.e2e.support.probe", self._probe, *map(str, arguments)]
         self.child = Child(command, env, home / "window.log")
 
     def __enter__(self) -> "Program":
@@ -94,7 +94,7 @@ class Program:
         """Return what is visible now."""
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(20)
-            probe.connect(str(self._socket))
+            probe.connect(f"\0{self._probe}")
             with probe.makefile("rb") as answer:
                 return Look(json.loads(answer.read()))
 
@@ -198,8 +198,6 @@ class Program:
 
     def _window(self) -> bool:
         assert self.child.running, f"the window did not start: {self.child.words()}"
-        if not self._socket.exists():
-            return False
         try:
             return self.look().main_window() is not None
         except (ConnectionError, json.JSONDecodeError):
@@ -209,9 +207,11 @@ class Program:
         if not self.child.running:
             return "nothing: it has ended"
         try:
-            return json.dumps(self.look().facts, indent=1)[:20_000]
+            look = self.look()
         except (OSError, ValueError) as error:
             return f"nothing: {error}"
+        rows = [*look.rows(BATCHES), *look.rows(FILES)[:20]]
+        return "\n".join([look.words(), *look.facts.get("spoken", []), *map(str, rows)])
 
 
 class Programs:

@@ -15,6 +15,7 @@ _DUNST_CONFIG = """[global]
     origin = bottom-right
     history_length = 100
     sticky_history = yes
+    stack_duplicates = no
     idle_threshold = 0
 [urgency_low]
     timeout = 0
