@@ -46,7 +46,17 @@ _SERVER_WIDE = frozenset(
     {_K.UNREACHABLE, _K.BUSY, _K.DISK_FULL, _K.SIGN_IN, _K.FORBIDDEN, _K.NOT_A_SERVER, _K.TLS}
 )
 _RETRYABLE = frozenset(
-    {_K.UNREACHABLE, _K.CONNECTION_LOST, _K.STALLED, _K.BUSY, _K.SERVER_ERROR, _K.DISK_FULL, _K.CONFLICT}
+    {
+        _K.UNREACHABLE,
+        _K.CONNECTION_LOST,
+        _K.STALLED,
+        _K.BUSY,
+        _K.SERVER_ERROR,
+        _K.DISK_FULL,
+        _K.CONFLICT,
+        _K.NOT_A_SERVER,  # a captive portal, or another network, answers in the server's place
+        _K.TLS,  # the same, over https
+    }
 )
 
 

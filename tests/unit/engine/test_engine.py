@@ -95,6 +95,17 @@ async def test_a_server_that_is_away_costs_no_file_a_try(tmp_path: Path) -> None
         assert (waited, house.view(batch).done_files) == (BatchState.WAITING, 20)
 
 
+async def test_a_captive_portal_in_the_servers_place_is_waited_out(tmp_path: Path) -> None:
+    server, folder = MemoryServer(), tmp_path / "Photos"
+    make_files(folder, [10] * 3)
+    server.faults = [TransferError(Failure(K.NOT_A_SERVER, "a login page"))]
+    async with open_house(tmp_path / "home", server) as house:
+        batch = house.drop(folder)
+        await house.clock.advance(1.0)
+        await house.over(batch)
+        assert server.stored() == digests(folder)
+
+
 async def test_a_sign_in_that_is_wanted_keeps_the_queue_until_somebody_resumes(tmp_path: Path) -> None:
     server = MemoryServer()
     make_files(tmp_path / "Photos", [10] * 3)
