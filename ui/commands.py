@@ -113,6 +113,7 @@ class Commands(QObject):
         taken = drop.from_clipboard(QGuiApplication.clipboard().mimeData())
         if not taken.paths and not taken.refused:
             self._window.notices.say(NO_PATHS)
+            return
         await self.take(taken)
 
     # What is selected

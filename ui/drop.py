@@ -8,6 +8,9 @@ from urllib.parse import unquote_to_bytes
 from PySide6.QtCore import QMimeData, QUrl
 
 
+NOTHING_CAME = "Nothing came with that drop: the program it came from has ended. Drag it once more, or use Files or Folder."
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """``paths`` are absolute local ones, as the file system spells them; ``refused`` are the addresses of the rest."""
@@ -47,9 +50,12 @@ def from_clipboard(mime: QMimeData) -> Taken:
 
 
 def refusal_text(taken: Taken) -> str:
-    """Return a sentence that names what was not taken, "" if all was."""
+    """Return a sentence that names what was not taken, "" if all was.
+
+    A program that ends right after a drop takes its addresses along: then there is nothing.
+    """
     if not taken.refused:
-        return ""
+        return "" if taken.paths else NOTHING_CAME
     schemes = {address.split(":", 1)[0] for address in taken.refused}
     first = f"“{taken.refused[0]}”" if len(taken.refused) == 1 else f"{len(taken.refused)} items"
     verb = "was" if len(taken.refused) == 1 else "were"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QMimeData, QUrl
 
-from ui.drop import Taken, from_clipboard, from_text, from_urls, refusal_text
+from ui.drop import NOTHING_CAME, Taken, from_clipboard, from_text, from_urls, refusal_text
 
 
 def urls(*addresses: str) -> list[QUrl]:
@@ -95,3 +95,7 @@ def test_what_is_not_taken_is_named(refused: tuple[str, ...], sentence: str) -> 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
     assert from_urls(urls("ftp://me:secret@host/a")).refused == ("ftp://me@host/a",)
+
+
+def test_a_drop_that_came_with_nothing_is_not_passed_over_in_silence() -> None:
+    assert refusal_text(from_urls([])) == NOTHING_CAME
