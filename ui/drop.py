@@ -7,7 +7,6 @@ from urllib.parse import unquote_to_bytes
 
 from PySide6.QtCore import QMimeData, QUrl
 
-
 NOTHING_CAME = "Nothing came with that drop: the program it came from has ended. Drag it once more, or use Files or Folder."
 
 
