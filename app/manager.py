@@ -16,6 +16,7 @@ from app.accounts.secrets import Secrets
 from app.domain.batch import Batch, BatchView, IntakeReport
 from app.domain.events import EngineEvent, EngineNotice, Frame
 from app.domain.transfer import Transfer, TransferDetails, TransferView
+from app.engine.arrivals import Hear
 from app.engine.book import Book
 from app.engine.clock import Clock, SystemClock
 from app.engine.connections import Connections
@@ -25,7 +26,7 @@ from app.engine.reader import FileFeed
 from app.engine.throttle import Throttle
 from app.engine.worker import Created, Progress
 from app.intake.rules import Rules
-from app.intake.walker import Found, batch_name, walk
+from app.intake.walker import batch_name, walk
 from app.journal.journal import PendingCancel
 from app.journal.sqlite import SqliteJournal
 from app.ownership import Ownership
@@ -36,6 +37,8 @@ from app.shelf import Shelf
 
 _FOLLOW_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.1
+_READERS = min(8, max(2, os.cpu_count() or 1))
+"""Reading and hashing are work for a core: more threads than cores send nothing faster, and the window waits for them."""
 
 
 class UploadManager:
@@ -57,7 +60,7 @@ class UploadManager:
         self._settings = settings
         self._emit = on_event
         self._clock = clock or SystemClock()
-        self._readers = ThreadPoolExecutor(8, thread_name_prefix="reader")
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self._ledger = ProgressLedger(self._clock.now)
         found, self._problems = profiles.load(profiles.profiles_path(places.config_dir))
         self._servers = Servers(places.server_data_dir, found, Secrets(), self._ledger.gates)
@@ -256,7 +259,7 @@ class UploadManager:
             transfer, self._readers, on_created=created, on_progress=progress, throttle=self._throttle
         )
 
-    async def _walk(self, paths: Sequence[str], found: Callable[[Sequence[Found]], None]) -> IntakeReport:
+    async def _walk(self, paths: Sequence[str], found: Hear) -> IntakeReport:
         rules = Rules(include_hidden=self._settings.include_hidden, exclude=self._settings.exclude)
         return await walk(paths, rules, found)
 

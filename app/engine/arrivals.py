@@ -10,7 +10,8 @@ from app.domain.transfer import Transfer
 from app.engine.book import Book
 from app.intake.walker import Found
 
-Walk = Callable[[Sequence[str], Callable[[Sequence[Found]], None]], Awaitable[IntakeReport]]
+Hear = Callable[[Sequence[Found]], Awaitable[None]]
+Walk = Callable[[Sequence[str], Hear], Awaitable[IntakeReport]]
 """Walk paths in a thread, hand over what is found in batches; wired by the manager with the person's rules."""
 Enqueue = Callable[[Batch, Sequence[Transfer]], None]
 
@@ -27,10 +28,12 @@ class Arrivals:
         """Walk the batch's roots to the end. What the batch has already (a scan that goes on) is left out."""
         known = {transfer.source for transfer in self._book.members[batch.id]}
 
-        def found(files: Sequence[Found]) -> None:
+        async def found(files: Sequence[Found]) -> None:
             fresh = [file for file in files if file.source not in known] if known else files
             if fresh:
                 self._add(batch, fresh)
+                # The scan is quicker than the journal: everybody else's commit would wait behind its backlog.
+                await self._book.written()
 
         report = await self._walk(batch.roots, found)
         batch.report = report
@@ -41,9 +44,10 @@ class Arrivals:
     def _add(self, batch: Batch, files: Sequence[Found]) -> None:
         state = TransferState.PAUSED if batch.paused else TransferState.QUEUED
         position = len(self._book.members[batch.id])
+        family = uuid.uuid4().hex[:20]
         transfers = [
             Transfer(
-                id=uuid.uuid4().hex,
+                id=f"{family}{number:012x}",  # in order: the journal's indexes grow at one end, three times as fast
                 batch_id=batch.id,
                 position=position + number,
                 source=file.source,

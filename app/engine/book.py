@@ -3,6 +3,7 @@
 Every change goes the same way: the transition table, the batch's counters, the journal, the list of dirty rows.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
 from app.domain.batch import Batch
@@ -10,7 +11,7 @@ from app.domain.failure import Failure
 from app.domain.state import RUNNING, CancelEnding, Step, TransferState, transition
 from app.domain.transfer import TimelineEntry, Transfer
 from app.engine.progress import ProgressLedger
-from app.journal.journal import Entry, Journal
+from app.journal.journal import Entry, Journal, JournalError
 
 _NOT_WORTH_A_ROW = frozenset({TransferState.PREPARING, TransferState.UPLOADING, TransferState.PROCESSING})
 """After a restart these are queued again, so the journal needs no row for them, only their timeline (kept back)."""
@@ -129,6 +130,11 @@ class Book:
         transfer.remote_id = remote_id
         self._journal.put_transfers([transfer], self._entries.pop(transfer.id, ()))
         await self._journal.commit()
+
+    async def written(self) -> None:
+        """Return when the journal has caught up, or cannot: it keeps what its disk refuses, and tries again."""
+        with contextlib.suppress(JournalError):
+            await self._journal.commit()
 
     def progress(self, transfer: Transfer, sent_bytes: int, accepted_bytes: int) -> None:
         """Note how far a transfer is; the accepted offset goes to the journal at most once a second."""
