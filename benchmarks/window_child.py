@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, required=True, help="rows to wait for")
     parser.add_argument("--running", type=int, required=True, help="running transfers to wait for")
     options = parser.parse_args()
+    sys.setswitchinterval(product.SWITCH_S)  # what product.run() does before it lives
     painted = PaintTimes(TableView)
     app = QApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
