@@ -223,13 +223,13 @@ class UploadManager:
         chosen = await self._named(transfer_ids)
         for batch in await self._owned(batch_ids, everything=not transfer_ids):
             chosen += [t for t in await self._shelf.load(batch.id) if t.failure is not None]
-        return await self._engine.retry(chosen)
+        return await self._engine.again.retry(chosen)
 
     async def delete_remote(self, transfer_ids: Sequence[str]) -> int:
         """Delete files from their server that were stored there; return how many. Raises TransferError."""
         deleted = 0
         for transfer in await self._named(transfer_ids):
-            deleted += await self._engine.delete_remote(transfer)
+            deleted += await self._engine.again.delete_remote(transfer)
         return deleted
 
     async def change_settings(self, settings: Settings) -> None:

@@ -77,9 +77,9 @@ class Shelf:
         if everything:
             self._complete.add(batch.id)
         fresh = [row for row in transfers if row.id not in self._book.transfers]
-        self._engine.adopt(batch, fresh, paused=paused)
+        self._engine.adoption.adopt(batch, fresh, paused=paused)
         if pending:
-            self._engine.resume_cancels(batch, pending)
+            self._engine.adoption.resume_cancels(batch, pending)
         return True
 
     async def load(self, batch_id: str) -> Sequence[Transfer]:

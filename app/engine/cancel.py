@@ -32,6 +32,8 @@ from app.remote.base import BatchServer, CancelServer, FindServer, RemoteServer,
 
 Settle = Callable[[Batch], None]
 """See whether a batch is over."""
+Undone = Callable[[Batch, Sequence[Transfer]], None]
+"""Let transfers go on whose cancel was taken back."""
 
 _ENDING = {
     RemoteState.STORED: CancelEnding.FINISHED_FIRST,
@@ -82,6 +84,7 @@ class Canceller:
         group: asyncio.TaskGroup,
         runs: Runs,
         settle: Settle,
+        undone: Undone,
         emit: Callable[[EngineEvent], None],
     ) -> None:
         self._book = book
@@ -92,6 +95,7 @@ class Canceller:
         self._group = group
         self._runs = runs
         self._settle = settle
+        self._undone = undone
         self._emit = emit
         self._undoable: list[Order] = []
 
@@ -166,7 +170,7 @@ class Canceller:
         self._book.step_many(paused, Step.PAUSE)
         for intent in order.intents():
             self._journal.put_cancel(intent, done=True)
-        self._runs.enqueue(order.batch, order.transfers)
+        self._undone(order.batch, order.transfers)
         return True
 
     async def _tell(self, order: Order) -> dict[str, Verdict]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from app.domain.batch import Batch
 from app.domain.events import BatchEnded, EngineEvent, EngineNotice, IntakeEnded
-from app.domain.failure import FailureKind
-from app.domain.state import CANCELLABLE, PAUSABLE, RETRYABLE, RUNNING, CancelEnding, Step, TransferState
+from app.domain.state import CANCELLABLE, PAUSABLE, RUNNING, Step, TransferState
 from app.domain.transfer import Transfer
+from app.engine.adoption import Adoption
+from app.engine.again import Again
 from app.engine.arrivals import Arrivals, Walk
 from app.engine.book import Book
 from app.engine.cancel import Canceller
@@ -20,17 +21,12 @@ from app.engine.clock import Clock
 from app.engine.connections import Connections
 from app.engine.gates import Gate
 from app.engine.progress import ProgressLedger
-from app.engine.recheck import changed_files
 from app.engine.remote_batches import RemoteBatches
 from app.engine.runs import Runs
 from app.engine.worker import OpenFeed, Worker
-from app.journal.journal import Journal, PendingCancel
-from app.remote.base import DeleteServer
+from app.journal.journal import Journal
 
 logger = logging.getLogger(__name__)
-
-_FROM_ZERO = frozenset({FailureKind.FILE_CHANGED, FailureKind.CHECKSUM_MISMATCH, FailureKind.REMOTE_GONE})
-"""A retry after these is a new upload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +125,11 @@ class Engine:
                 group,
                 self._runs,
                 self._settle,
+                self._undone,
                 self._emit,
             )
+            self.again = Again(self.book, self._runs, self._canceller, self._connections, group)
+            self.adoption = Adoption(self.book, self._runs, self._canceller, self._scan)
             self._ready.set()
             await asyncio.Event().wait()  # until close() cancels
 
@@ -141,38 +140,6 @@ class Engine:
         batch.scanning = True
         self.book.add_batch(batch)
         self._scan(batch)
-
-    def adopt(self, batch: Batch, transfers: Sequence[Transfer], *, paused: bool) -> None:
-        """Go on with a batch from the journal; *transfers* are those that are not over (all, if it was scanning)."""
-        for transfer in transfers:
-            if transfer.state in RUNNING | {TransferState.WAITING}:
-                batch.counts.move(transfer.state, TransferState.QUEUED, transfer.size_bytes)
-                transfer.state, transfer.retry_at = TransferState.QUEUED, None
-            if transfer.remote_id is None and batch.remote_id is not None and transfer.state in CANCELLABLE:
-                transfer.attempts = max(
-                    1, transfer.attempts
-                )  # its answer may have been lost with the program
-        self.book.take_up(batch, transfers)
-        if paused:
-            batch.paused = True
-            self.book.step_many([t for t in transfers if t.state in PAUSABLE], Step.PAUSE, "paused at start")
-        self._runs.enqueue(batch, [t for t in transfers if t.state is TransferState.QUEUED])
-        if batch.scanning:
-            self._scan(batch)
-
-    def resume_cancels(self, batch: Batch, pending: Sequence[PendingCancel]) -> None:
-        """Go on with cancels that the server has not confirmed yet."""
-        whole = [p for p in pending if p.transfer_id is None]
-        open_ones = [
-            t
-            for t in self.book.members[batch.id]
-            if t.state is TransferState.CANCELLING or t.ending is CancelEnding.CLEANUP_PENDING
-        ]
-        single = {p.transfer_id for p in pending}
-        if whole:
-            self._canceller.resume(batch, open_ones, whole_batch=True, asked_at=whole[0].asked_at)
-        elif chosen := [t for t in open_ones if t.id in single]:
-            self._canceller.resume(batch, chosen, whole_batch=False, asked_at=pending[0].asked_at)
 
     def _scan(self, batch: Batch) -> None:
         task = self._group.create_task(self._scan_to_end(batch), name=f"scan-{batch.id}")
@@ -237,40 +204,12 @@ class Engine:
         """Take back cancels that were not sent yet."""
         return self._canceller.undo()
 
-    async def retry(self, transfers: Sequence[Transfer]) -> int:
-        """Queue failed or cancelled transfers again, as their files are now; return how many."""
-        chosen = [t for t in transfers if t.state in RETRYABLE]
-        changed = await asyncio.to_thread(changed_files, chosen)
-        for transfer in chosen:
-            if transfer.state in RETRYABLE:  # nobody else retried it meanwhile
-                self._retry_one(transfer, changed.get(transfer.id))
-        return len(chosen)
-
-    def _retry_one(self, transfer: Transfer, changed: tuple[int, int] | None) -> None:
-        batch = self.book.batches[transfer.batch_id]
-        failed_for_good = transfer.failure is not None and transfer.failure.kind in _FROM_ZERO
-        if changed is not None or failed_for_good or transfer.state is TransferState.CANCELLED:
-            if transfer.remote_id and transfer.state is TransferState.FAILED:
-                self._group.create_task(self._canceller.abandon(batch.profile_id, transfer.remote_id))
-            self.book.start_over(transfer)
-        if changed is not None:
-            self.book.resize(transfer, *changed)
-        transfer.attempts = 0
-        self.book.step(transfer, Step.RETRY, answer="")
-        self._runs.open_gate(batch.profile_id)
-        self._runs.enqueue(batch, [transfer])
-
-    async def delete_remote(self, transfer: Transfer) -> bool:
-        """Delete a stored file from its server, where that can be done; tell whether. Raises TransferError."""
-        profile_id = self.book.batches[transfer.batch_id].profile_id
-        if transfer.state is not TransferState.COMPLETED or transfer.remote_id is None:
-            return False
-        async with self._connections.borrow(profile_id) as server:
-            if not isinstance(server, DeleteServer):
-                return False
-            await server.delete_file(transfer.remote_id)
-        self.book.amend(transfer, transfer.ending, "deleted", "deleted from the server")
-        return True
+    def _undone(self, batch: Batch, transfers: Sequence[Transfer]) -> None:
+        """A cancel was taken back: its files go on, and so does a scan that it cut short."""
+        self._runs.enqueue(batch, transfers)
+        if batch.report is None and not batch.scanning:
+            batch.scanning = True
+            self._scan(batch)
 
     def set_limits(self, limits: Limits) -> None:
         """Apply new limits; what runs goes on."""

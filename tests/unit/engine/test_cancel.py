@@ -211,7 +211,7 @@ async def test_a_cancelled_file_can_be_sent_again_from_zero(tmp_path: Path) -> N
         house.engine.cancel(batch, [row(house, batch)])
         await house.over(batch)
         server.hold.set()
-        await house.engine.retry([row(house, batch)])
+        await house.engine.again.retry([row(house, batch)])
         await house.over(batch)
         assert (list(server.stored()), endings(house, batch)) == (["f0"], {"f0": (S.COMPLETED, None)})
 
@@ -239,3 +239,17 @@ async def test_after_a_crash_a_batch_is_cancelled_without_asking_for_each_file(t
         house.engine.cancel(batch)
         await house.over(batch)
         assert (len(server.requests) < 20, house.view(batch).state) == (True, BatchState.CANCELLED)
+
+
+async def test_a_cancel_that_is_taken_back_gives_the_scan_back_too(tmp_path: Path) -> None:
+    server = held_server()
+    make_files(tmp_path / "Photos", [10] * 1500)
+    async with open_house(tmp_path / "home", server, limits=Limits(undo_cancel_s=5.0)) as house:
+        batch = house.drop(tmp_path / "Photos")
+        await until(lambda: batch.counts.total_files > 0)
+        house.engine.cancel(batch)
+        await settle()
+        house.engine.undo_cancel()
+        server.hold.set()
+        await house.over(batch)
+        assert house.view(batch).done_files == 1500

@@ -161,7 +161,7 @@ async def test_a_file_that_changed_is_told_and_retried_as_it_is_now(tmp_path: Pa
         await house.over(batch)
         (row,) = house.rows(batch).values()
         failed_as = row.failure.kind if row.failure else None
-        await house.engine.retry([row])
+        await house.engine.again.retry([row])
         await house.over(batch)
         assert (failed_as, server.stored()) == (K.FILE_CHANGED, digests(tmp_path / "Photos"))
 
