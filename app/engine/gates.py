@@ -47,5 +47,6 @@ class Gate:
         return waited
 
     def answered(self) -> None:
-        """The server took something: it is well."""
-        self.tries, self.link = 0, Link.READY
+        """The server took something: it is well, unless it just said that it can take no more."""
+        if not self.closed:
+            self.tries, self.link = 0, Link.READY

@@ -68,3 +68,10 @@ def test_an_answer_makes_the_next_delay_short_again() -> None:
         gate.open()
     gate.answered()
     assert gate.close(Failure(K.UNREACHABLE), now=100.0) == 101.0
+
+
+def test_what_still_arrives_does_not_hide_that_the_server_is_full() -> None:
+    gate = Gate()
+    gate.close(Failure(K.DISK_FULL), now=0.0)
+    gate.answered()
+    assert (gate.troubled, gate.link) == (True, Link.WAITING)
