@@ -27,6 +27,7 @@ from app.server.config import (
 TOKEN_VARIABLE = "UPHAUL_SERVE_TOKEN"  # noqa: S105 - the name of the variable, not a token
 HANG_UP_SECONDS = 0.7
 GRACE_SECONDS = 1
+NICENESS = 10
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -143,8 +144,15 @@ def _serve(config: ServerConfig, listener: socket.socket, *, log_level: str, end
             number, lambda *_: None
         )  # uvicorn raises them again when it is done: that is a clean end here
     if ends_with_stdin:
+        _give_way()
         threading.Thread(target=_wait_for_stdin, args=(server,), name="uphaul-parent", daemon=True).start()
     server.run(sockets=[listener])
+
+
+def _give_way() -> None:
+    """Let the window go first: it shares the machine with its own server, which may well use all of it."""
+    if sys.platform != "win32":
+        os.nice(NICENESS)
 
 
 def _wait_for_stdin(server: object) -> None:

@@ -142,8 +142,9 @@ class _Child:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=_environment(self._token),
-                # Ctrl-C in a terminal is for us; the child ends when we close its standard input.
-                start_new_session=os.name == "posix",
+                # Ctrl-C in a terminal is for us; the child ends when we close its standard input. A group, not a
+                # session: Linux shares processors out by session first, and the child gives way only within one.
+                process_group=0 if os.name == "posix" else None,
                 creationflags=_NO_CONSOLE,
             )
         except OSError as error:
