@@ -37,6 +37,7 @@ from app.shelf import Shelf
 
 _FOLLOW_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.1
+_WARM_AFTER_S = 0.5
 _READERS = min(8, max(2, os.cpu_count() or 1))
 """Reading and hashing are work for a core: more threads than cores send nothing faster, and the window waits for them."""
 
@@ -264,8 +265,11 @@ class UploadManager:
         return await walk(paths, rules, found)
 
     async def _adopt_all(self, batches: Iterable[Batch]) -> None:
+        """Go on with unfinished work, then have the embedded server ready before the first drop."""
         for batch in batches:
             await self._shelf.adopt(batch, paused=not self._settings.resume_on_start)
+        await self._clock.sleep(_WARM_AFTER_S)  # the window comes first
+        await self._servers.warm()
 
     async def _look_around(self) -> None:
         """Keep the list of servers true, and follow what other programs do with the journal."""

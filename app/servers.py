@@ -1,6 +1,7 @@
 """The servers one can send to: the embedded one, and those a person has named, with their secrets."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from app.accounts.profiles import ServerProfile, new_profile
@@ -51,6 +52,11 @@ class Servers:
         if token:
             self._secrets.use(profile_id, token)  # each worker connects: the keyring is asked once
         return await connect(profile.dialect, Endpoint(profile.url, token))
+
+    async def warm(self) -> None:
+        """Start the embedded server before somebody waits for it; if it cannot start, its first user is told."""
+        with suppress(TransferError):
+            await self._embedded_endpoint()
 
     async def check(self, profile_id: str) -> None:
         """Reach the server once, signed in. Raises TransferError with what is wrong."""
