@@ -14,17 +14,23 @@ import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app.places import Places
+from app.server import user_command
+from app.server.api import NAMES
 from app.server.config import (
     DEFAULT_EXPIRE_HOURS,
     DEFAULT_MIN_FREE_BYTES,
     DEFAULT_STALL_SECONDS,
     ServerConfig,
+    Webhook,
 )
 
 TOKEN_VARIABLE = "UPHAUL_SERVE_TOKEN"  # noqa: S105 - the name of the variable, not a token
+WEBHOOK_SECRET_VARIABLE = "UPHAUL_WEBHOOK_SECRET"  # noqa: S105 - a name, too
 GRACE_SECONDS = 1
+WEBSOCKET_FRAME_BYTES = 16 * 1024 * 1024
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -69,8 +75,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="a request that brings no byte for so long is given up; what arrived is kept (default: 60)",
     )
+    parser.add_argument(
+        "--root-api",
+        choices=NAMES,
+        metavar="NAME",
+        help=f"serve one API at the root as well: {', '.join(NAMES)}",
+    )
+    parser.add_argument(
+        "--rate-limits",
+        type=_factor,
+        default=1.0,
+        metavar="off|FACTOR",
+        help="turn rate limits off, or scale them (default: 1)",
+    )
+    parser.add_argument(
+        "--webhook-url",
+        type=_web_address,
+        metavar="URL",
+        help=f"where events are delivered; the secret they are signed with is in {WEBHOOK_SECRET_VARIABLE}",
+    )
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     parser.add_argument("--parent-stdin", action="store_true", help="end when standard input closes")
+    user_command.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,7 +109,12 @@ def run(args: argparse.Namespace) -> int:
         min_free_bytes=args.min_free,
         expire_after=timedelta(hours=args.expire_hours),
         stall_seconds=args.stall_seconds,
+        root_api=args.root_api,
+        rate_limit_factor=args.rate_limits,
+        webhook=_webhook(args.webhook_url),
     )
+    if getattr(args, "what", None) == "user":
+        return user_command.run(config, args)
     try:
         config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         listener = _listen(args.host, args.port)
@@ -128,6 +159,8 @@ def _serve(config: ServerConfig, listener: socket.socket, *, log_level: str, end
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            ws="websockets-sansio",
+            ws_max_size=WEBSOCKET_FRAME_BYTES,
         )
     )
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -197,6 +230,26 @@ def _seconds(text: str) -> float:
     if not 0 < number < 86_400:
         raise argparse.ArgumentTypeError("must be more than 0, and less than a day")
     return number
+
+
+def _factor(text: str) -> float | None:
+    if text == "off":
+        return None
+    number = float(text)
+    if not 0 < number <= 1e9:
+        raise argparse.ArgumentTypeError("must be off, or more than 0")
+    return number
+
+
+def _web_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise argparse.ArgumentTypeError("must be an address that begins with http:// or https://")
+    return text
+
+
+def _webhook(url: str | None) -> Webhook | None:
+    return None if url is None else Webhook(url, os.environ.get(WEBHOOK_SECRET_VARIABLE, ""))
 
 
 def _size(text: str) -> int:
