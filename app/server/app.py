@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
@@ -24,13 +24,15 @@ SWEEP_SECONDS = 600.0
 log = logging.getLogger("uphaul.server")
 
 
-def create_app(config: ServerConfig, *, clock: Clock = utc_now) -> FastAPI:
+def create_app(
+    config: ServerConfig, *, clock: Clock = utc_now, mount: Callable[[Core], list[Api]] = mount_all
+) -> FastAPI:
     """Build the application for one DATA; it opens the database when the ASGI server starts it.
 
-    `app.state.core` is its :class:`Core`.
+    `app.state.core` is its :class:`Core`; *mount* builds the APIs beside our own.
     """
     core = Core(config, clock)
-    apis = mount_all(core)
+    apis = mount(core)
     root = next((api for api in apis if api.name == config.root_api), None)
     if config.root_api is not None and root is None:
         raise ValueError(f"there is no API called {config.root_api}")

@@ -12,8 +12,10 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.places import Places
@@ -28,6 +30,10 @@ from app.server.config import (
 )
 
 TOKEN_VARIABLE = "UPHAUL_SERVE_TOKEN"  # noqa: S105 - the name of the variable, not a token
+if TYPE_CHECKING:
+    from app.server.api.room import Api
+    from app.server.core import Core
+
 WEBHOOK_SECRET_VARIABLE = "UPHAUL_WEBHOOK_SECRET"  # noqa: S105 - a name, too
 GRACE_SECONDS = 1
 WEBSOCKET_FRAME_BYTES = 16 * 1024 * 1024
@@ -99,8 +105,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     user_command.add_arguments(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Serve until told to stop. The first line on standard output is JSON: url and token."""
+def run(args: argparse.Namespace, *, mount: Callable[[Core], list[Api]] | None = None) -> int:
+    """Serve until told to stop. The first line on standard output is JSON: url and token. *mount*: see `create_app`."""
     config = ServerConfig(
         data_dir=(args.data or Places.from_environment(os.environ).server_data_dir).expanduser().absolute(),
         token=args.token or os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(32),
@@ -126,19 +132,27 @@ def run(args: argparse.Namespace) -> int:
             f"uphaul serve: warning: {args.host} can be reached from other machines, and HTTP is not encrypted.",
             file=sys.stderr,
         )
-    _serve(config, listener, log_level=args.log_level, ends_with_stdin=args.parent_stdin)
+    _serve(config, listener, mount, log_level=args.log_level, ends_with_stdin=args.parent_stdin)
     return 0
 
 
-def _serve(config: ServerConfig, listener: socket.socket, *, log_level: str, ends_with_stdin: bool) -> None:
+def _serve(
+    config: ServerConfig,
+    listener: socket.socket,
+    mount: Callable[[Core], list[Api]] | None,
+    *,
+    log_level: str,
+    ends_with_stdin: bool,
+) -> None:
     # Imported here: `uphaul --help` does not wait for FastAPI.
     import uvicorn
 
     from app.server import logs
+    from app.server.api import mount_all
     from app.server.app import create_app
     from app.server.reception import StopReason
 
-    app = create_app(config)
+    app = create_app(config, mount=mount or mount_all)
 
     class Server(uvicorn.Server):
         """Announces itself, and on its way out ends the requests that would keep it waiting."""

@@ -29,6 +29,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "batch_cancelled": (409, "The batch is cancelled and takes no more files."),
     "batch_full": (409, "The batch has as many files as this server allows."),
     "idempotency_mismatch": (409, "This Idempotency-Key belongs to a file of another length or batch."),
+    "conflict": (409, "That does not fit the present state."),
     "name_taken": (409, "There is a user of this name already."),
     "not_over": (409, "It is not over; cancel it first."),
     "not_stored": (409, "Only a stored file can be deleted; cancel it instead."),
