@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -23,6 +24,8 @@ CHECKPOINT_SECONDS = 0.5
 WRONG_HASH = "The bytes that arrived do not have the SHA-256 that was sent."
 
 _TOO_LONG = {"body_too_long", "too_large"}
+_SETTLED = {"cancelled", "failed", "checksum_mismatch", "offset_conflict", "stopping"}
+"""What says that a file is over already, or is left to the next start."""
 STOPPED = {
     StopReason.CANCELLED: "cancelled",
     StopReason.STALLED: "upload_stalled",
@@ -166,8 +169,19 @@ async def append(
             if partial.size_bytes < file.size_bytes:
                 return Appended(partial.size_bytes)
             return await _finish(core, file, partial, sha256)
+        except Problem as problem:
+            if not file.is_sized and problem.code not in _SETTLED:
+                await _give_up(core, file, partial, problem.detail)
+            raise
         finally:
             partial.close()
+
+
+async def _give_up(core: Core, file: FileRecord, partial: Partial, why: str) -> None:
+    """Fail a file of unknown length that did not arrive: nobody could tell where the rest begins."""
+    with suppress(Problem):  # a cancel was first
+        await core.database.write(files.fail, file, why, core.now())
+    await _drop(core, file, partial)
 
 
 def _gatherer(

@@ -292,7 +292,7 @@ def _tell(tx: Transaction, batch_id: str, now: str, row: Row[Any], *, may_comple
     data: dict[str, Any] = {"counts": event_counts(counts, job_counts)}
     if kind is EventKind.BATCH_CANCELLED:
         data["by"] = row.cancelled_by
-    tx.emit(Event(kind, row.owner, now, batch_id, data=data), instead_of=("batch", batch_id))
+    tx.emit(Event(kind, row.owner, now, batch_id, data=data), total_of=("batch", batch_id))
 
 
 def event_counts(counts: BatchCounts, jobs_of_batch: JobCounts) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -31,7 +31,8 @@ class Transaction:
         self.connection = connection
         self._undo: list[Callable[[], object]] = []
         self._then: list[Callable[[], object]] = []
-        self._events: dict[object, Event] = {}
+        self._events: list[Event] = []
+        self._totals: dict[object, Event] = {}
         self.wakes: set[str] = set()
 
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
@@ -46,18 +47,21 @@ class Transaction:
         """Call *step* as soon as this transaction is durable."""
         self._then.append(step)
 
-    def emit(self, event: Event, *, instead_of: object = None) -> None:
-        """Publish *event* after the commit; with *instead_of*, a later one of the same key takes its place."""
-        self._events[id(event) if instead_of is None else instead_of] = event
+    def emit(self, event: Event, *, total_of: object = None) -> None:
+        """Publish *event* after the commit. Of those that name the same *total_of* only the last one is, after all others."""
+        if total_of is None:
+            self._events.append(event)
+        else:
+            self._totals[total_of] = event
 
     def wake(self, who: str) -> None:
         """Tell a worker of the server after the commit that there is something for it to do."""
         self.wakes.add(who)
 
     @property
-    def events(self) -> Collection[Event]:
+    def events(self) -> Sequence[Event]:
         """What this transaction has to tell."""
-        return self._events.values()
+        return [*self._events, *self._totals.values()]
 
     def rolled_back(self) -> None:
         """Take the disk steps back, the last one first."""
