@@ -15,12 +15,13 @@ from app.server import jobs
 from app.server.batches import Change
 from app.server.database import Transaction
 from app.server.events import Event, EventKind
-from app.server.file_records import FileRecord as FileRecord
-from app.server.file_records import NewFile as NewFile
+from app.server.file_records import FileRecord, NewFile
 from app.server.problems import Problem
 from app.server.schema import batches, files
 from app.server.states import UNFINISHED, FileStatus, JobCounts
 from app.server.storage import Storage
+
+__all__ = ["FileRecord", "NewFile"]  # the records belong to the rules; they have a module of their own for its length
 
 ABANDONED = "The server stopped while this file arrived."
 EXPIRED = "The upload was not finished in time and has expired."
