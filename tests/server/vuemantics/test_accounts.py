@@ -67,7 +67,8 @@ def test_a_login_gives_an_access_token_that_says_when_it_ends(client: Vuemantics
         "bearer",
     )
     assert (told["sub"], told["type"], told["token_version"]) == (client.user["id"], "access", 0)
-    assert isinstance(told["exp"], int) and 1700 < told["exp"] - time.time() < 1900
+    assert isinstance(told["exp"], int)
+    assert 1700 < told["exp"] - time.time() < 1900
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,10 @@ def test_every_answer_has_the_correlation_id_that_was_sent(client: VuemanticsCli
 
 def test_what_comes_from_the_framework_has_no_type(client: VuemanticsClient) -> None:
     answers = [client.http.get("/no"), client.http.delete("/v1/uploads/batches")]
-    assert [(one.status_code, sorted(one.json())) for one in answers] == [(404, ["detail"]), (422, ["detail"])]
+    assert [(one.status_code, sorted(one.json())) for one in answers] == [
+        (404, ["detail"]),
+        (422, ["detail"]),
+    ]
 
 
 def test_the_fifth_bulk_of_an_hour_is_the_last_one(tmp_path: Path) -> None:
