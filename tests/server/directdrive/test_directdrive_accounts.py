@@ -114,6 +114,18 @@ async def test_another_users_socket_brings_nothing(anna: DirectDrive, ben: Direc
     assert (await anna.file(file))["status"] == "pending"
 
 
+async def test_an_address_with_a_wrong_key_opens_nothing(anna: DirectDrive, nobody: DirectDrive) -> None:
+    file = await anna.initiate("a.txt", 3)
+    address, _, key = file["gdrive_upload_url"].rpartition(".")
+    closes = []
+    for wrong in (key[::-1], "", key + "x"):
+        async with nobody.connect(file | {"gdrive_upload_url": f"{address}.{wrong}"}) as socket:
+            await frames_of(socket)
+            closes.append((socket.close_code, socket.close_reason))
+    assert closes == [(1008, "File ID not found")] * 3
+    assert (await anna.file(file))["status"] == "pending"
+
+
 async def test_a_browser_cannot_send_headers_and_uploads_with_the_address_it_was_given(
     anna: DirectDrive,
 ) -> None:
