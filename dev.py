@@ -319,7 +319,7 @@ def lock(args: Sequence[str]) -> int:
     if args not in ([], ["--upgrade"]):
         return usage_error()
     prepare(())
-    options = "--quiet --universal --python-version 3.11 --generate-hashes --extra window --extra dev"
+    options = "--quiet --universal --python-version 3.11 --generate-hashes --extra window --extra mcp --extra dev"
     without = "--no-emit-index-url --no-emit-find-links --no-annotate --no-header"
     target = ["--output-file", LOCK.relative_to(ROOT).as_posix(), "pyproject.toml"]
     return call([SCRIPTS / "uv", "pip", "compile", *options.split(), *without.split(), *args, *target])

@@ -49,6 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from app.server.command import run
 
         return run(args)
+    if (
+        args.command == "mcp"
+    ):  # standard output is the protocol's: what there is to say goes to standard error
+        args.json = args.quiet = False
     output = Output(stdout, stderr, as_json=args.json, quiet=args.quiet)
     try:
         return _run(args, output)
@@ -69,11 +73,21 @@ def _last_words(sentence: str) -> None:
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
-    # Imported late: `uphaul --help` does not wait for the engine.
+    # Imported late: `uphaul --help` does not wait for the engine, and nothing but `mcp` for its protocol.
     from app import cli_commands as commands
 
     work: Coroutine[Any, Any, int]
-    if args.command == "upload":
+    if args.command == "mcp":
+        try:
+            from app.mcp_server import serve
+        except ModuleNotFoundError as error:
+            if error.name and error.name.partition(".")[0] == "app":
+                raise
+            raise CliError(
+                "usage", "`uphaul mcp` needs the package mcp: pip install 'uphaul[mcp]'."
+            ) from None
+        work = serve(output)
+    elif args.command == "upload":
         token = _token_from_stdin(sys.stdin) if args.token_stdin else None
         work = commands.upload(args, output, token)
     elif args.command == "resume":
@@ -145,6 +159,7 @@ def _parser(*, with_serve: bool) -> argparse.ArgumentParser:
     cancel.add_argument(
         "what", metavar="BATCH_OR_FILE", help="an id, its beginning, a batch's name or a file's path in it"
     )
+    commands.add_parser("mcp", help="serve agents by the Model Context Protocol on standard input and output")
     serve = commands.add_parser("serve", help="run the server that comes with Uphaul, alone")
     if with_serve:
         from app.server.command import add_arguments

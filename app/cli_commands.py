@@ -6,10 +6,11 @@ import time
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from app.cli_output import Output, batch_json, path_of, printable, transfer_json
-from app.cli_session import BATCH_OVER, CliError, Session, open_session
+from app.cli_output import BATCH_OVER, Output, batch_json, path_of, printable, transfer_json
+from app.cli_session import CliError, Session, open_session
 from app.domain.batch import BatchView
 from app.domain.events import CancelEnded
 from app.domain.paths import SkipReason
@@ -45,14 +46,19 @@ async def upload(args: Namespace, output: Output, token: str | None) -> int:
         profile_id = await session.server(args.server, token)
         batch_id = await session.manager.add(args.paths, profile_id, args.batch_name)
         (batch,) = await session.wait([batch_id])
-        if batch.total_files == 0 and batch.state in BATCH_OVER:
-            why = [report_text(batch.report)] if batch.report else []
-            why += [f"{skip_text(SkipReason(reason), count)}." for reason, count in _left_out(batch)]
-            await session.manager.remove([batch_id])
-            raise CliError("no_files", " ".join(["There is nothing to upload.", *why]))
+        await refuse_empty(session, batch)
         code, value, lines = await _outcome(session, batch)
         output.result(value, lines)
         return code
+
+
+async def refuse_empty(session: Session, batch: BatchView) -> None:
+    """Take a batch away in which nothing was found, and raise CliError with the reasons."""
+    if batch.total_files == 0 and batch.state in BATCH_OVER:
+        why = [report_text(batch.report)] if batch.report else []
+        why += [f"{skip_text(SkipReason(reason), count)}." for reason, count in _left_out(batch)]
+        await session.manager.remove([batch.id])
+        raise CliError("no_files", " ".join(["There is nothing to upload.", *why]))
 
 
 async def resume(args: Namespace, output: Output) -> int:
@@ -109,30 +115,50 @@ async def cancel(args: Namespace, output: Output) -> int:
         batch = find_batch(batches, args.what)
         wanted = None
         if batch is None:
-            batch, wanted = await _find_transfer(session, batches, args.what)
-        rows = (
-            [wanted]
-            if wanted
-            else [r for r in await session.manager.transfers(batch.id) if _is_cancellable(r)]
-        )
-        if not any(_is_cancellable(row) for row in rows) and batch.state in BATCH_OVER:
-            raise CliError(
-                "nothing_to_cancel", f"{_name(batch, wanted)} is over; there is nothing to cancel."
-            )
-        for problem in (await session.connect_again([batch])).values():
-            output.say(problem.sentence)
-        if wanted:
-            await session.manager.cancel_transfers([wanted.id])
-        else:
-            await session.manager.cancel_batch(batch.id)
-        await _until_heard(session, [batch.id], _is_open, wanted)
-        return await _tell_ending(session, batch, rows, wanted)
+            batch, wanted = await find_transfer(session, batches, args.what)
+        ended = await end(session, batch, wanted)
+        output.result(ended.value, [f"{_name(batch, wanted)}: {ended.message}"])
+        return ALL_WELL if ended.is_confirmed else SOME_FAILED
 
 
-async def _tell_ending(
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a cancel: has the server answered for every file, how many ended how; batch and file as they are."""
+
+    is_confirmed: bool
+    message: str
+    endings: dict[str, int]
+    batch: BatchView
+    transfer: TransferView | None
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The JSON of docs/CLI.md."""
+        now = time.time()
+        value = {"batch": batch_json(self.batch, now), "endings": self.endings, "message": self.message}
+        return value | ({"transfer": transfer_json(self.transfer, now)} if self.transfer else {})
+
+
+async def end(session: Session, batch: BatchView, wanted: TransferView | None) -> Ended:
+    """Cancel *batch*, or the file *wanted* of it alone; wait for the server's answer. Raises CliError."""
+    rows = (
+        [wanted] if wanted else [r for r in await session.manager.transfers(batch.id) if _is_cancellable(r)]
+    )
+    if not any(_is_cancellable(row) for row in rows) and batch.state in BATCH_OVER:
+        raise CliError("nothing_to_cancel", f"{_name(batch, wanted)} is over; there is nothing to cancel.")
+    for problem in (await session.connect_again([batch])).values():
+        session.output.say(problem.sentence)
+    if wanted:
+        await session.manager.cancel_transfers([wanted.id])
+    else:
+        await session.manager.cancel_batch(batch.id)
+    await _until_heard(session, [batch.id], _is_open, wanted)
+    return await _ending(session, batch, rows, wanted)
+
+
+async def _ending(
     session: Session, batch: BatchView, rows: Sequence[TransferView], wanted: TransferView | None
-) -> int:
-    now = time.time()
+) -> Ended:
     asked = {row.id for row in rows}
     after = [row for row in await session.manager.transfers(batch.id) if row.id in asked or not asked]
     still_open = sum(row.state in _OPEN for row in after)
@@ -144,11 +170,8 @@ async def _tell_ending(
             "`uphaul resume` or in the window."
         )
     (seen,) = await session.views([batch.id])
-    value: dict[str, Any] = {"batch": batch_json(seen, now), "endings": dict(counts), "message": summary}
-    if wanted:
-        value["transfer"] = transfer_json(after[0], now)
-    session.output.result(value, [f"{_name(batch, wanted)}: {summary}"])
-    return SOME_FAILED if still_open or counts[CancelEnding.CLEANUP_PENDING.value] else ALL_WELL
+    is_confirmed = not still_open and not counts[CancelEnding.CLEANUP_PENDING.value]
+    return Ended(is_confirmed, summary, dict(counts), seen, after[0] if wanted else None)
 
 
 async def _until_heard(
@@ -204,7 +227,7 @@ def find_batch(batches: Sequence[BatchView], text: str) -> BatchView | None:
     return None
 
 
-async def _find_transfer(
+async def find_transfer(
     session: Session, batches: Sequence[BatchView], text: str
 ) -> tuple[BatchView, TransferView]:
     """Return the file with this id, an id that begins so, or this path; unfinished batches first. Raises CliError."""
@@ -230,7 +253,7 @@ async def _outcome(session: Session, batch: BatchView) -> tuple[int, dict[str, A
     """Return exit code, JSON and lines for a batch that is over or cannot go on by itself."""
     now = time.time()
     rows = await session.manager.transfers(batch.id)
-    bad = [row for row in rows if _is_problem(row)]
+    bad = [row for row in rows if is_problem(row)]
     folder = await session.manager.folder(batch.id)
     value: dict[str, Any] = {
         "batch": batch_json(batch, now),
@@ -251,7 +274,7 @@ async def _outcome(session: Session, batch: BatchView) -> tuple[int, dict[str, A
     return (SOME_FAILED if bad else ALL_WELL), value, lines
 
 
-def _is_problem(row: TransferView) -> bool:
+def is_problem(row: TransferView) -> bool:
     asked_for = row.state is _S.SKIPPED and row.answer in _ASKED_FOR_BUT_LEFT_OUT
     return asked_for or row.state in (_S.FAILED, _S.CANCELLED)
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from app.domain.batch import BatchView, IntakeReport
-from app.domain.state import TransferState
+from app.domain.state import BatchState, TransferState
 from app.domain.transfer import TransferView
 from app.words import (
     batch_state_text,
@@ -29,6 +29,7 @@ _TTY_EVERY_S = 0.2
 _PLAIN_EVERY_S = 5.0
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _HARMLESS = frozenset("\u00a0\u200c\u200d\u3000")  # spaces, and what joins emoji and scripts
+BATCH_OVER = frozenset({BatchState.COMPLETED, BatchState.PARTIAL, BatchState.FAILED, BatchState.CANCELLED})
 _OVER = (TransferState.COMPLETED, TransferState.FAILED, TransferState.CANCELLED)
 
 
@@ -69,7 +70,7 @@ class Output:
     def result(self, value: dict[str, Any], lines: Sequence[str]) -> None:
         """Print the result: *value* as JSON if that was asked for, else *lines*."""
         self.clear()
-        text = json.dumps(_valid(value), indent=2) if self._as_json else "\n".join(lines)
+        text = json.dumps(valid(value), indent=2) if self._as_json else "\n".join(lines)
         if text:
             _write(self._stdout, f"{text}\n")
 
@@ -168,6 +169,36 @@ def transfer_json(transfer: TransferView, now: float) -> dict[str, Any]:
     }
 
 
+def flat_batch_json(batch: BatchView, now: float) -> dict[str, Any]:
+    """Return :func:`batch_json` on one level (`files_completed`), the same names whatever there is; docs/MCP.md."""
+    value = batch_json(batch, now)
+    # What has no report yet has its names all the same, with null behind each.
+    value["report"] = value["report"] or dict.fromkeys(_report_json(IntakeReport()) or ())
+    progress = {
+        "is_over": batch.state in BATCH_OVER,
+        "progress_percentage": int(min(1.0, batch.progress) * 100),
+    }
+    return _flat(value) | progress
+
+
+def flat_transfer_json(transfer: TransferView, now: float) -> dict[str, Any]:
+    """Return :func:`transfer_json` on one level (`failure_kind`), the same names whatever there is; docs/MCP.md."""
+    value = transfer_json(transfer, now)
+    value["failure"] = value["failure"] or dict.fromkeys(("kind", "http_status"))
+    return _flat(value)
+
+
+def _flat(value: dict[str, Any]) -> dict[str, Any]:
+    one_level: dict[str, Any] = {}
+    for name, each in value.items():
+        one_level |= (
+            {f"{name}_{inner}": one for inner, one in each.items()}
+            if isinstance(each, dict)
+            else {name: each}
+        )
+    return one_level
+
+
 def path_of(transfer: TransferView) -> str:
     """Return the path of a file inside its batch."""
     return f"{transfer.folder}/{transfer.name}" if transfer.folder else transfer.name
@@ -192,13 +223,13 @@ def _report_json(report: IntakeReport | None) -> dict[str, Any] | None:
     }
 
 
-def _valid(value: Any) -> Any:
+def valid(value: Any) -> Any:
     """Return *value* with U+FFFD for half characters: their escapes are refused by many readers of JSON."""
     if isinstance(value, str):
         return _SURROGATES.sub("\ufffd", value)
     if isinstance(value, dict):
-        return {_valid(key): _valid(each) for key, each in value.items()}
-    return [_valid(each) for each in value] if isinstance(value, (list, tuple)) else value
+        return {valid(key): valid(each) for key, each in value.items()}
+    return [valid(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -16,7 +16,6 @@ from app.cli_output import Output, printable
 from app.domain.batch import BatchView
 from app.domain.events import EngineEvent, EngineNotice
 from app.domain.failure import FailureKind, TransferError
-from app.domain.state import BatchState
 from app.journal.journal import JournalError
 from app.manager import UploadManager
 from app.places import Places
@@ -26,7 +25,6 @@ EMBEDDED_ID = "embedded"
 _EMBEDDED_NAMES = frozenset({EMBEDDED_ID, "this computer"})
 _LOOK_EVERY_S = 0.1
 _KEYRING_TIMEOUT_S = 20.0
-BATCH_OVER = frozenset({BatchState.COMPLETED, BatchState.PARTIAL, BatchState.FAILED, BatchState.CANCELLED})
 
 
 class CliError(Exception):
@@ -48,6 +46,7 @@ class Session:
         self.output = output
         self._env = env
         self._path = profiles.profiles_path(places.config_dir)
+        self._reached: set[str] = set()
         self._secrets = Secrets(timeout_s=_KEYRING_TIMEOUT_S)
         self.profiles, problems = profiles.load(self._path)
         for problem in problems:
@@ -73,7 +72,7 @@ class Session:
         """Connect the servers that *batches* of earlier runs go to; return what failed, by batch id."""
         problems: dict[str, CliError] = {}
         known = {profile.id: profile for profile in self.profiles}
-        elsewhere = [b for b in batches if not self._is_embedded(b)]
+        elsewhere = [b for b in batches if not self._is_embedded(b) and b.server not in self._reached]
         servers = {b.server for b in elsewhere}
         # A token in the environment is for one server; it is not shown to others.
         given = self._env.get("UPHAUL_TOKEN") if len(servers) == 1 else None
@@ -128,12 +127,14 @@ class Session:
 
     async def _connect(self, profile: ServerProfile, token: str | None) -> str:
         try:
-            return await self.manager.connect_server(profile.url, token, profile.name)
+            profile_id = await self.manager.connect_server(profile.url, token, profile.name)
         except TransferError as error:
             kind = error.failure.kind
             how = " A token comes from --token-stdin or UPHAUL_TOKEN." if kind is FailureKind.SIGN_IN else ""
             sentence = f"{printable(profile.name)}: {printable(failure_text(error.failure))}{how}"
             raise CliError(kind.value, sentence) from None
+        self._reached.add(profile.name)
+        return profile_id
 
     def _remember(self, profile: ServerProfile) -> None:
         """Keep the server's address (never its token), so that `uphaul resume` finds it."""

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from fastapi import FastAPI
 from starlette.routing import Route
 
 from app import __version__
-from app.server.api import pages, tus, v1
-from app.server.auth import TokenAuth
+from app.server.api import mount_all, pages, tus, v1, ws
+from app.server.api.room import Api, answer_errors, bearer
 from app.server.clock import Clock, utc_now
 from app.server.config import ServerConfig
 from app.server.core import Core
@@ -28,16 +24,25 @@ SWEEP_SECONDS = 600.0
 log = logging.getLogger("uphaul.server")
 
 
-def create_app(config: ServerConfig, *, clock: Clock = utc_now) -> FastAPI:
+def create_app(
+    config: ServerConfig, *, clock: Clock = utc_now, mount: Callable[[Core], list[Api]] = mount_all
+) -> FastAPI:
     """Build the application for one DATA; it opens the database when the ASGI server starts it.
 
-    `app.state.core` is its :class:`Core`.
+    `app.state.core` is its :class:`Core`; *mount* builds the APIs beside our own.
     """
     core = Core(config, clock)
+    apis = mount(core)
+    root = next((api for api in apis if api.name == config.root_api), None)
+    if config.root_api is not None and root is None:
+        raise ValueError(f"there is no API called {config.root_api}")
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await core.open()
+        for api in apis:
+            if api.on_start is not None:
+                await api.on_start()
         sweeping = asyncio.create_task(_sweep_now_and_then(core))
         try:
             yield
@@ -45,6 +50,9 @@ def create_app(config: ServerConfig, *, clock: Clock = utc_now) -> FastAPI:
             sweeping.cancel()
             with suppress(asyncio.CancelledError):
                 await sweeping
+            for api in reversed(apis):
+                if api.on_close is not None:
+                    await api.on_close()
             await core.close()
 
     app = FastAPI(
@@ -56,13 +64,15 @@ def create_app(config: ServerConfig, *, clock: Clock = utc_now) -> FastAPI:
         redoc_url=None,
     )
     app.state.core = core
-    app.add_middleware(Gate, auth=TokenAuth(config.token))
-    _answer_errors(app)
+    own = Api("uphaul", "", app, bearer(core), respond, frozenset({"/", "/healthz", "/docs"}))
+    app.add_middleware(Gate, own=own, apis=apis, root=root)
+    answer_errors(app, respond)
     endpoint = tus.TusEndpoint(core)
     app.router.routes.insert(0, Route("/files", endpoint))
     app.router.routes.insert(1, Route("/files/{file_id}", endpoint))
     app.include_router(v1.router(core))
-    app.include_router(pages.router(app, core))
+    app.include_router(pages.router(app, core, apis, root))
+    app.include_router(ws.router(core))
     return app
 
 
@@ -74,24 +84,3 @@ async def _sweep_now_and_then(core: Core) -> None:
             await core.sweep()
         except (Problem, OSError):
             log.warning("event=sweep_failed", exc_info=True)
-
-
-def _answer_errors(app: FastAPI) -> None:
-    @app.exception_handler(Problem)
-    async def problem(_request: Request, error: Problem) -> Response:
-        return respond(error)
-
-    @app.exception_handler(HTTPException)
-    async def refused(_request: Request, error: HTTPException) -> Response:
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
-        sentence = HTTPStatus(error.status_code).phrase if code == "invalid_request" else Problem(code).detail
-        return JSONResponse({"detail": sentence, "code": code}, error.status_code, error.headers)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: RequestValidationError) -> Response:
-        places = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        return respond(Problem("validation_failed", places))
-
-    @app.exception_handler(Exception)
-    async def failed(_request: Request, _error: Exception) -> Response:
-        return respond(Problem("internal_error"))

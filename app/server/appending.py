@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from app.server import files
@@ -22,7 +23,10 @@ BLOCK_BYTES = 1024 * 1024
 CHECKPOINT_SECONDS = 0.5
 WRONG_HASH = "The bytes that arrived do not have the SHA-256 that was sent."
 
-_STOPPED = {
+_TOO_LONG = {"body_too_long", "too_large"}
+_SETTLED = {"cancelled", "failed", "checksum_mismatch", "offset_conflict", "stopping"}
+"""What says that a file is over already, or is left to the next start."""
+STOPPED = {
     StopReason.CANCELLED: "cancelled",
     StopReason.STALLED: "upload_stalled",
     StopReason.STOPPING: "stopping",
@@ -58,11 +62,19 @@ class Appended:
     """Both are set when the file is finished."""
 
 
-class _Gatherer:
+class Gatherer:
     """Gathers chunks to blocks; one block is written by a thread while the next one is gathered."""
 
-    def __init__(self, core: Core, partial: Partial, room_bytes: int, checksum: Checksum | None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        partial: Partial,
+        room_bytes: int | None,
+        checksum: Checksum | None = None,
+        excess: str = "body_too_long",
+    ) -> None:
         self._core = core
+        self._excess = excess
         self._partial = partial
         self._room_bytes = room_bytes
         self._chunks: list[bytes] = []
@@ -74,12 +86,17 @@ class _Gatherer:
         self._hash = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
         self.received_bytes = 0
 
+    @property
+    def is_all_or_nothing(self) -> bool:
+        """Whether a body that is cut counts for nothing."""
+        return self._checksum is not None
+
     async def gather(self, body: Body) -> None:
-        """Take the whole body; raises `Problem("body_too_long")` before a byte beyond the file's length is written."""
+        """Take the whole body; raises `Problem(excess)` before a byte beyond the room there is gets written."""
         while (chunk := await body.read()) is not None:
             self.received_bytes += len(chunk)
-            if self.received_bytes > self._room_bytes:
-                raise Problem("body_too_long")
+            if self._room_bytes is not None and self.received_bytes > self._room_bytes:
+                raise Problem(self._excess)
             self._chunks.append(chunk)
             self._gathered_bytes += len(chunk)
             if self._gathered_bytes >= BLOCK_BYTES:
@@ -133,23 +150,48 @@ async def append(
     *,
     checksum: Checksum | None = None,
     sha256: str | None = None,
+    limit_bytes: int | None = None,
 ) -> Appended:
     """Append a body to an unfinished file at *offset_bytes*, and finish the file if that was its last byte.
 
-    *sha256* is what the sender says the whole file hashes to, beside what it said at creation. Raises
-    :class:`DisconnectedError`, and `Problem` locked, offset_conflict, body_too_long, checksum_mismatch, cancelled, failed,
-    upload_stalled, stopping, disk_full.
+    *sha256* is what the sender says the whole file hashes to, beside what it said at creation. A file of unknown length ends
+    where its body does, which must not be longer than *limit_bytes*. Raises :class:`DisconnectedError`, and `Problem` locked,
+    offset_conflict, body_too_long, too_large, checksum_mismatch, cancelled, failed, upload_stalled, stopping, disk_full.
     """
     with core.receptions.enter(file.id) as reception:
         partial = await core.on_disk(Partial.open, core.storage.partial_path(file.id))
         try:
             await _begin(core, file, reception, partial, offset_bytes)
-            await _receive(core, file, reception, partial, body, checksum)
+            gatherer = _gatherer(core, file, partial, checksum, limit_bytes)
+            await _receive(core, file, reception, partial, body, gatherer)
+            if not file.is_sized:
+                file = replace(file, size_bytes=partial.size_bytes)
             if partial.size_bytes < file.size_bytes:
                 return Appended(partial.size_bytes)
             return await _finish(core, file, partial, sha256)
+        except Problem as problem:
+            if not file.is_sized and problem.code not in _SETTLED:
+                await _give_up(core, file, partial, problem.detail)
+            raise
         finally:
             partial.close()
+
+
+async def _give_up(core: Core, file: FileRecord, partial: Partial, why: str) -> None:
+    """Fail a file of unknown length that did not arrive: nobody could tell where the rest begins."""
+    with suppress(Problem):  # a cancel was first
+        await core.database.write(files.fail, file, why, core.now())
+    await _drop(core, file, partial)
+
+
+def _gatherer(
+    core: Core, file: FileRecord, partial: Partial, checksum: Checksum | None, limit_bytes: int | None
+) -> Gatherer:
+    if file.is_sized:
+        return Gatherer(core, partial, file.size_bytes - partial.size_bytes, checksum)
+    limits = [limit for limit in (limit_bytes, core.config.max_file_bytes) if limit is not None]
+    room_bytes = min(limits) - partial.size_bytes if limits else None
+    return Gatherer(core, partial, room_bytes, checksum, excess="too_large")
 
 
 async def _begin(
@@ -167,7 +209,7 @@ async def _begin(
 
 async def _note(core: Core, file: FileRecord, partial: Partial) -> None:
     """Write the offset down; if the file is over meanwhile, remove the partial and say why."""
-    if await core.database.write(files.progress, file.id, partial.size_bytes, core.expires_at()):
+    if await core.database.write(files.progress, file.id, partial.size_bytes, core.now(), core.expires_at()):
         return
     await _drop(core, file, partial)
     now = await core.database.read(files.get, file.owner, file.id)
@@ -186,7 +228,7 @@ async def _obey(core: Core, file: FileRecord, reception: Reception, partial: Par
     if reason is StopReason.CANCELLED:
         await _drop(core, file, partial)
     if reason is not None:
-        raise Problem(_STOPPED[reason])
+        raise Problem(STOPPED[reason])
 
 
 async def _receive(
@@ -195,11 +237,10 @@ async def _receive(
     reception: Reception,
     partial: Partial,
     body: Body,
-    checksum: Checksum | None,
+    gatherer: Gatherer,
 ) -> None:
     """Take one body. Whatever ends it, the partial then holds exactly what counts, and the database its offset."""
     start_bytes, start_hash = partial.size_bytes, partial.hash.copy()
-    gatherer = _Gatherer(core, partial, file.size_bytes - start_bytes, checksum)
     try:
         try:
             await reception.run(gatherer.gather(body), _watch(core, file, reception, partial, gatherer))
@@ -209,13 +250,13 @@ async def _receive(
         gatherer.require_match()
     except (DisconnectedError, Problem, OSError) as error:
         if reception.stop_reason is not StopReason.CANCELLED:
-            if checksum is not None or (isinstance(error, Problem) and error.code == "body_too_long"):
+            if gatherer.is_all_or_nothing or (isinstance(error, Problem) and error.code in _TOO_LONG):
                 await core.on_disk(partial.cut_back, start_bytes, start_hash)
             await _leave(core, file, partial)
         if isinstance(error, Problem) and error.code == "checksum_mismatch":
             error.headers["Upload-Offset"] = str(start_bytes)
         raise
-    if partial.size_bytes < file.size_bytes:
+    if file.is_sized and partial.size_bytes < file.size_bytes:
         await _leave(core, file, partial)
 
 
@@ -226,7 +267,7 @@ async def _leave(core: Core, file: FileRecord, partial: Partial) -> None:
 
 
 async def _watch(
-    core: Core, file: FileRecord, reception: Reception, partial: Partial, gatherer: _Gatherer
+    core: Core, file: FileRecord, reception: Reception, partial: Partial, gatherer: Gatherer
 ) -> None:
     """Every half second: does anybody want these bytes still, do they still come, is there room for them?"""
     loop = asyncio.get_running_loop()
@@ -239,7 +280,9 @@ async def _watch(
             reception.stop(StopReason.STALLED)
         core.storage.require_room(0)
         await gatherer.flush()  # a slow sender's bytes are safe, and seen, before they fill a block
-        if not await core.database.write(files.progress, file.id, partial.size_bytes, core.expires_at()):
+        if not await core.database.write(
+            files.progress, file.id, partial.size_bytes, core.now(), core.expires_at()
+        ):
             reception.stop(StopReason.CANCELLED)
 
 
@@ -252,7 +295,8 @@ async def _finish(core: Core, file: FileRecord, partial: Partial, sha256: str | 
         if {file.expected_sha256, sha256} - {None, digest}:
             await core.database.write(files.fail, file, WRONG_HASH, core.now())
             raise Problem("checksum_mismatch", WRONG_HASH)
-        path = await core.database.write(files.complete, core.storage, file, digest, core.now())
+        then = core.on_stored.get(file.origin)
+        path = await core.database.write(files.complete, core.storage, file, digest, core.now(), then)
     except Problem as problem:
         if problem.code in {"cancelled", "failed", "checksum_mismatch"}:
             await core.on_disk(core.storage.drop_partial, file.id)

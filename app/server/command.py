@@ -13,21 +13,33 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from app.places import Places
+from app.server import user_command
+from app.server.api import NAMES
 from app.server.config import (
     DEFAULT_EXPIRE_HOURS,
     DEFAULT_MIN_FREE_BYTES,
     DEFAULT_STALL_SECONDS,
     ServerConfig,
+    Webhook,
 )
 
 TOKEN_VARIABLE = "UPHAUL_SERVE_TOKEN"  # noqa: S105 - the name of the variable, not a token
 HANG_UP_SECONDS = 0.7
-GRACE_SECONDS = 1
 NICENESS = 10
+if TYPE_CHECKING:
+    from app.server.api.room import Api
+    from app.server.core import Core
+
+WEBHOOK_SECRET_VARIABLE = "UPHAUL_WEBHOOK_SECRET"  # noqa: S105 - a name, too
+GRACE_SECONDS = 1
+WEBSOCKET_FRAME_BYTES = 16 * 1024 * 1024
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -72,12 +84,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="a request that brings no byte for so long is given up; what arrived is kept (default: 60)",
     )
+    parser.add_argument(
+        "--root-api",
+        choices=NAMES,
+        metavar="NAME",
+        help=f"serve one API at the root as well: {', '.join(NAMES)}",
+    )
+    parser.add_argument(
+        "--rate-limits",
+        type=_factor,
+        default=1.0,
+        metavar="off|FACTOR",
+        help="turn rate limits off, or scale them (default: 1)",
+    )
+    parser.add_argument(
+        "--webhook-url",
+        type=_web_address,
+        metavar="URL",
+        help=f"where events are delivered; the secret they are signed with is in {WEBHOOK_SECRET_VARIABLE}",
+    )
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     parser.add_argument("--parent-stdin", action="store_true", help="end when standard input closes")
+    user_command.add_arguments(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Serve until told to stop. The first line on standard output is JSON: url and token."""
+def run(args: argparse.Namespace, *, mount: Callable[[Core], list[Api]] | None = None) -> int:
+    """Serve until told to stop. The first line on standard output is JSON: url and token. *mount*: see `create_app`."""
     config = ServerConfig(
         data_dir=(args.data or Places.from_environment(os.environ).server_data_dir).expanduser().absolute(),
         token=args.token or os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(32),
@@ -86,7 +118,12 @@ def run(args: argparse.Namespace) -> int:
         min_free_bytes=args.min_free,
         expire_after=timedelta(hours=args.expire_hours),
         stall_seconds=args.stall_seconds,
+        root_api=args.root_api,
+        rate_limit_factor=args.rate_limits,
+        webhook=_webhook(args.webhook_url),
     )
+    if getattr(args, "what", None) == "user":
+        return user_command.run(config, args)
     try:
         config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         listener = _listen(args.host, args.port)
@@ -98,19 +135,27 @@ def run(args: argparse.Namespace) -> int:
             f"uphaul serve: warning: {args.host} can be reached from other machines, and HTTP is not encrypted.",
             file=sys.stderr,
         )
-    _serve(config, listener, log_level=args.log_level, ends_with_stdin=args.parent_stdin)
+    _serve(config, listener, mount, log_level=args.log_level, ends_with_stdin=args.parent_stdin)
     return 0
 
 
-def _serve(config: ServerConfig, listener: socket.socket, *, log_level: str, ends_with_stdin: bool) -> None:
+def _serve(
+    config: ServerConfig,
+    listener: socket.socket,
+    mount: Callable[[Core], list[Api]] | None,
+    *,
+    log_level: str,
+    ends_with_stdin: bool,
+) -> None:
     # Imported here: `uphaul --help` does not wait for FastAPI.
     import uvicorn
 
     from app.server import logs
+    from app.server.api import mount_all
     from app.server.app import create_app
     from app.server.reception import StopReason
 
-    app = create_app(config)
+    app = create_app(config, mount=mount or mount_all)
 
     class Server(uvicorn.Server):
         """Announces itself, and on its way out ends the requests that would keep it waiting."""
@@ -137,6 +182,8 @@ def _serve(config: ServerConfig, listener: socket.socket, *, log_level: str, end
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            ws="websockets-sansio",
+            ws_max_size=WEBSOCKET_FRAME_BYTES,
         )
     )
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -213,6 +260,26 @@ def _seconds(text: str) -> float:
     if not 0 < number < 86_400:
         raise argparse.ArgumentTypeError("must be more than 0, and less than a day")
     return number
+
+
+def _factor(text: str) -> float | None:
+    if text == "off":
+        return None
+    number = float(text)
+    if not 0 < number <= 1e9:
+        raise argparse.ArgumentTypeError("must be off, or more than 0")
+    return number
+
+
+def _web_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise argparse.ArgumentTypeError("must be an address that begins with http:// or https://")
+    return text
+
+
+def _webhook(url: str | None) -> Webhook | None:
+    return None if url is None else Webhook(url, os.environ.get(WEBHOOK_SECRET_VARIABLE, ""))
 
 
 def _size(text: str) -> int:

@@ -12,6 +12,14 @@ DEFAULT_STALL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where the outbox is delivered, and the secret its bodies are signed with (may be empty: no signature)."""
+
+    url: str
+    secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """Where the data lies, who may come in, and the limits."""
 
@@ -23,6 +31,11 @@ class ServerConfig:
     expire_after: timedelta = timedelta(hours=DEFAULT_EXPIRE_HOURS)
     stall_seconds: float = DEFAULT_STALL_SECONDS
     """A request body that brings no byte for so long is given up; what arrived is kept."""
+    root_api: str | None = None
+    """The API that is served at the root as well."""
+    rate_limit_factor: float | None = 1.0
+    """Scales every rate limit; None turns them off."""
+    webhook: Webhook | None = None
 
     @property
     def database_path(self) -> Path:

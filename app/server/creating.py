@@ -43,12 +43,12 @@ async def create(
     *body_bytes* is the declared length of the body, 0 if none comes along, None if unknown. Raises what
     :func:`app.server.files.create` and :func:`app.server.appending.append` raise, and `Problem` too_large, disk_full.
     """
-    if core.config.max_file_bytes is not None and new.size_bytes > core.config.max_file_bytes:
-        raise Problem("too_large", headers={"Tus-Max-Size": str(core.config.max_file_bytes)})
-    if body_bytes is not None and body_bytes > new.size_bytes:
+    size_bytes = new.size_bytes or 0
+    _require_size(core, new, size_bytes)
+    if new.size_bytes is not None and body_bytes is not None and body_bytes > size_bytes:
         raise Problem("body_too_long")
-    core.storage.require_room(new.size_bytes)
-    if body_bytes == new.size_bytes <= WHOLE_BYTES:
+    core.storage.require_room(size_bytes)
+    if new.size_bytes is not None and body_bytes == size_bytes <= WHOLE_BYTES:
         return await _create_whole(core, new, body, checksum, sha256)
     file, is_new = await core.database.write(
         files.create,
@@ -59,9 +59,19 @@ async def create(
     )
     if not is_new:
         return Created(file, await where_it_stands(core, file), is_new=False)
-    if body_bytes == 0:
+    if body_bytes == 0 and file.is_sized:
         return Created(file, Appended(0), is_new=True)
-    return Created(file, await append(core, file, 0, body, checksum=checksum, sha256=sha256), is_new=True)
+    appended = await append(
+        core, file, 0, body, checksum=checksum, sha256=sha256, limit_bytes=new.limit_bytes
+    )
+    return Created(file, appended, is_new=True)
+
+
+def _require_size(core: Core, new: NewFile, size_bytes: int) -> None:
+    if core.config.max_file_bytes is not None and size_bytes > core.config.max_file_bytes:
+        raise Problem("too_large", headers={"Tus-Max-Size": str(core.config.max_file_bytes)})
+    if new.limit_bytes is not None and size_bytes > new.limit_bytes:
+        raise Problem("too_large")
 
 
 async def where_it_stands(core: Core, file: FileRecord) -> Appended:
@@ -72,7 +82,7 @@ async def where_it_stands(core: Core, file: FileRecord) -> Appended:
     if file.status is FileStatus.STORED:
         return Appended(file.size_bytes, sha256=file.sha256, stored_path=file.stored_path)
     offset_bytes = await core.on_disk(core.storage.partial_size, file.id)
-    if offset_bytes < file.size_bytes:
+    if offset_bytes < file.size_bytes or not file.is_sized:
         return Appended(offset_bytes)
     try:
         return await append(core, file, offset_bytes, _NoBody())
@@ -139,6 +149,6 @@ def _store_whole(
         partial.set_mtime(file.mtime_ns)
     if os.name == "nt":
         partial.close()  # Windows does not give an open file another name
-    path = files.store(tx, storage, file, digest, now)
+    path = files.store(tx, storage, file, digest, now, core.on_stored.get(file.origin))
     tx.on_commit(partial.close)  # the lock keeps a sweep away until the transaction is over
     return file, Appended(file.size_bytes, digest, path), True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql import Executable
 
+from app.server.events import Event, Events
 from app.server.problems import Problem
 from app.server.schema import HEAD
 
@@ -30,6 +31,9 @@ class Transaction:
         self.connection = connection
         self._undo: list[Callable[[], object]] = []
         self._then: list[Callable[[], object]] = []
+        self._events: list[Event] = []
+        self._totals: dict[object, Event] = {}
+        self.wakes: set[str] = set()
 
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         """Execute one Core statement; *parameters* is a mapping, or a list of them."""
@@ -42,6 +46,22 @@ class Transaction:
     def on_commit(self, step: Callable[[], object]) -> None:
         """Call *step* as soon as this transaction is durable."""
         self._then.append(step)
+
+    def emit(self, event: Event, *, total_of: object = None) -> None:
+        """Publish *event* after the commit. Of those that name the same *total_of* only the last one is, after all others."""
+        if total_of is None:
+            self._events.append(event)
+        else:
+            self._totals[total_of] = event
+
+    def wake(self, who: str) -> None:
+        """Tell a worker of the server after the commit that there is something for it to do."""
+        self.wakes.add(who)
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What this transaction has to tell."""
+        return [*self._events, *self._totals.values()]
 
     def rolled_back(self) -> None:
         """Take the disk steps back, the last one first."""
@@ -57,7 +77,9 @@ class Transaction:
 class Database:
     """The truth about batches and files. Several processes may have the same one open."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, events: Events, wake: Callable[[str], None]) -> None:
+        self._events = events
+        self._wake = wake
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="uphaul-writer")
         # The writer's one connection is used by the writer thread alone, but made and closed by others.
         self._write_engine = create_engine(
@@ -105,6 +127,9 @@ class Database:
                     transaction.rolled_back()
                     raise
                 transaction.committed()
+                self._events.publish_all(transaction.events)
+                for who in transaction.wakes:
+                    self._wake(who)
                 return result
         except OperationalError as error:
             raise _problem(error) from error

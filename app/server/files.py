@@ -2,70 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from app.server import batches as batch_rules
+from app.server import jobs
+from app.server.batches import Change
 from app.server.database import Transaction
+from app.server.events import Event, EventKind
+from app.server.file_records import FileRecord, NewFile
 from app.server.problems import Problem
 from app.server.schema import batches, files
-from app.server.states import UNFINISHED, FileStatus
+from app.server.states import UNFINISHED, FileStatus, JobCounts
 from app.server.storage import Storage
 
+__all__ = ["FileRecord", "NewFile"]  # the records belong to the rules; they have a module of their own for its length
+
+ABANDONED = "The server stopped while this file arrived."
 EXPIRED = "The upload was not finished in time and has expired."
-
-
-@dataclass(frozen=True, slots=True)
-class NewFile:
-    """What a sender says about a file before its bytes."""
-
-    id: str
-    owner: str
-    filename: str
-    relative_path: str
-    size_bytes: int
-    batch_id: str | None = None
-    idempotency_key: str | None = None
-    expected_sha256: str | None = None
-    mtime_ns: int | None = None
-    upload_metadata: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """A file as it stood in one snapshot."""
-
-    id: str
-    owner: str
-    batch_id: str | None
-    filename: str
-    relative_path: str
-    status: FileStatus
-    size_bytes: int
-    offset_bytes: int
-    """What the database knows; while a file is uploading, the disk knows better."""
-    expected_sha256: str | None
-    sha256: str | None
-    mtime_ns: int | None
-    stored_path: str | None
-    upload_metadata: str
-    created_at: str
-    completed_at: str | None
-    cancelled_at: str | None
-    cancelled_by: str | None
-    expires_at: str | None
-    error_message: str | None
-    folder: str | None
-    """The folder of its batch under DATA/files."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The components of the path it wants under DATA/files."""
-        own = tuple(self.relative_path.split("/"))
-        return own if self.folder is None else (self.folder, *own)
 
 
 _FIELDS = [files.c[name] for name in FileRecord.__slots__ if name != "folder"]
@@ -89,7 +48,17 @@ _ACTIVE: ColumnElement[bool] = files.c.status.in_(UNFINISHED)
 def _record(row: Any) -> FileRecord:
     values = dict(row._mapping)
     values["status"] = FileStatus(values["status"])
+    values["extra"] = json.loads(values["extra"])
+    values["process"], values["is_sized"] = bool(values["process"]), bool(values["is_sized"])
     return FileRecord(**values)
+
+
+StoredRule = Callable[[Transaction, FileRecord], None]
+"""What the API that a file came by does in the transaction that stores the file."""
+
+
+def _event(kind: EventKind, file: FileRecord, at: str, **data: Any) -> Event:
+    return Event(kind, file.owner, at, file.batch_id, file.id, data={"filename": file.filename, **data})
 
 
 def get(connection: Connection, owner: str, file_id: str) -> FileRecord:
@@ -107,7 +76,12 @@ def find(connection: Connection, owner: str, key: str) -> FileRecord | None:
 
 
 def page(
-    connection: Connection, owner: str, batch_id: str, status: FileStatus | None, limit: int, offset: int
+    connection: Connection,
+    owner: str,
+    batch_id: str,
+    status: FileStatus | None,
+    limit: int,
+    offset: int,
 ) -> tuple[list[FileRecord], int]:
     """Return files of a batch in the order of their creation, and how many match in all."""
     batch_rules.get(connection, owner, batch_id)
@@ -153,7 +127,7 @@ def create(
         return _revive(tx, known, now=now, expires_at=expires_at), True
     folder = None
     if new.batch_id is not None:
-        folder = batch_rules.admit(tx, new.owner, new.batch_id, new.size_bytes, most_files, now)
+        folder = batch_rules.admit(tx, new.owner, new.batch_id, new.size_bytes or 0, most_files, now)
     row = {
         "id": new.id,
         "owner": new.owner,
@@ -161,15 +135,21 @@ def create(
         "filename": new.filename,
         "relative_path": new.relative_path,
         "status": FileStatus.PENDING,
-        "size_bytes": new.size_bytes,
+        "size_bytes": new.size_bytes or 0,
+        "is_sized": new.size_bytes is not None,
+        "origin": new.origin,
+        "process": new.process,
         "expected_sha256": new.expected_sha256,
         "mtime_ns": new.mtime_ns,
         "upload_metadata": new.upload_metadata,
         "created_at": now,
         "expires_at": expires_at,
     }
-    tx.execute(files.insert(), row | {"idempotency_key": new.idempotency_key})
-    return FileRecord(folder=folder, **(_NOTHING_YET | row)), True
+    text = json.dumps(dict(new.extra)) if new.extra else "{}"
+    tx.execute(files.insert(), row | {"idempotency_key": new.idempotency_key, "extra": text})
+    file = FileRecord(folder=folder, extra=new.extra, **(_NOTHING_YET | row))
+    tx.emit(_event(EventKind.FILE_CREATED, file, now, size=file.size_bytes))
+    return file, True
 
 
 def _known(tx: Transaction, new: NewFile) -> FileRecord | None:
@@ -179,7 +159,8 @@ def _known(tx: Transaction, new: NewFile) -> FileRecord | None:
     if row is None:
         return None
     known = _record(row)
-    if (known.size_bytes, known.batch_id) != (new.size_bytes, new.batch_id):
+    length_bytes = known.size_bytes if new.size_bytes is None else new.size_bytes
+    if (known.size_bytes, known.batch_id) != (length_bytes, new.batch_id):
         raise Problem("idempotency_mismatch")
     return known
 
@@ -202,7 +183,7 @@ def _revive(tx: Transaction, known: FileRecord, *, now: str, expires_at: str) ->
             expires_at=expires_at,
         )
     )
-    batch_rules.settle(tx, known.batch_id, now, failed=-1)
+    batch_rules.settle(tx, known.batch_id, now, Change(failed=-1))
     return get(tx.connection, known.owner, known.id)
 
 
@@ -212,13 +193,20 @@ _PROGRESS = (
     .values(
         status=FileStatus.UPLOADING.value, offset_bytes=bindparam("at_offset"), expires_at=bindparam("until")
     )
+    .returning(files.c.owner, files.c.batch_id, files.c.filename, files.c.size_bytes)
 )
 
 
-def progress(tx: Transaction, file_id: str, offset_bytes: int, expires_at: str) -> bool:
+def progress(tx: Transaction, file_id: str, offset_bytes: int, now: str, expires_at: str) -> bool:
     """Note how far an upload is; False if it is not to go on, whoever decided that."""
-    noted = tx.execute(_PROGRESS, {"file": file_id, "at_offset": offset_bytes, "until": expires_at})
-    return noted.rowcount == 1
+    row = tx.execute(
+        _PROGRESS, {"file": file_id, "at_offset": offset_bytes, "until": expires_at}
+    ).one_or_none()
+    if row is None:
+        return False
+    data = {"filename": row.filename, "offset": offset_bytes, "size": row.size_bytes}
+    tx.emit(Event(EventKind.FILE_PROGRESS, row.owner, now, row.batch_id, file_id, data=data))
+    return True
 
 
 _COMPLETE = (
@@ -226,7 +214,8 @@ _COMPLETE = (
     .where(files.c.id == bindparam("file"), _ACTIVE)
     .values(
         status=FileStatus.STORED.value,
-        offset_bytes=files.c.size_bytes,
+        size_bytes=bindparam("size"),
+        offset_bytes=bindparam("size"),
         sha256=bindparam("digest"),
         stored_path=bindparam("path"),
         completed_at=bindparam("now"),
@@ -235,26 +224,51 @@ _COMPLETE = (
 )
 
 
-def complete(tx: Transaction, storage: Storage, file: FileRecord, sha256: str, now: str) -> str:
+def complete(
+    tx: Transaction, storage: Storage, file: FileRecord, sha256: str, now: str, then: StoredRule | None = None
+) -> str:
     """Give the finished partial its name and the file its last state, both or neither; return the stored path.
 
-    The write lock is held, so a cancel comes before (then `Problem("cancelled")`) or after, never between.
+    The write lock is held, so a cancel comes before (then `Problem("cancelled")`) or after, never between. The length in
+    *file* counts: it is news for a file that had none.
     """
     current = get(tx.connection, file.owner, file.id)
     require_open(current)
     if current.stored_path is not None:
         return current.stored_path
-    return store(tx, storage, file, sha256, now)
+    return store(tx, storage, file, sha256, now, then, grown_bytes=file.size_bytes - current.size_bytes)
 
 
-def store(tx: Transaction, storage: Storage, file: FileRecord, sha256: str, now: str) -> str:
+def store(
+    tx: Transaction,
+    storage: Storage,
+    file: FileRecord,
+    sha256: str,
+    now: str,
+    then: StoredRule | None = None,
+    *,
+    grown_bytes: int = 0,
+) -> str:
     """Do what :func:`complete` promises for a file that this transaction has seen to be unfinished."""
-    stored_path = storage.place(file.id, file.names)
-    tx.on_rollback(lambda: storage.unplace(file.id, stored_path))
-    tx.execute(_COMPLETE, {"file": file.id, "digest": sha256, "path": stored_path, "now": now})
-    batch_rules.settle(tx, file.batch_id, now, stored=1, stored_bytes=file.size_bytes)
+    path = storage.place(file.id, file.names)
+    tx.on_rollback(lambda: storage.unplace(file.id, path))
+    tx.execute(
+        _COMPLETE, {"file": file.id, "digest": sha256, "path": path, "now": now, "size": file.size_bytes}
+    )
+    work = JobCounts(total=1) if file.process else JobCounts()
+    change = Change(stored=1, stored_bytes=file.size_bytes, grown_bytes=grown_bytes, jobs=work)
+    batch_rules.settle(tx, file.batch_id, now, change)
+    tx.emit(_event(EventKind.FILE_STORED, file, now, size=file.size_bytes, sha256=sha256, stored_path=path))
+    if file.process:
+        about = {"filename": file.filename, "size": file.size_bytes}
+        jobs.insert(tx, jobs.NewJob(jobs.INSPECT, file.owner, file.id, file.batch_id, payload=about), now)
+    if then is not None:
+        stored = replace(
+            file, status=FileStatus.STORED, sha256=sha256, stored_path=path, completed_at=now, expires_at=None
+        )
+        then(tx, replace(stored, offset_bytes=file.size_bytes))
     tx.on_commit(lambda: storage.drop_partial(file.id))
-    return stored_path
+    return path
 
 
 def fail(tx: Transaction, file: FileRecord, message: str, now: str) -> None:
@@ -269,7 +283,8 @@ def fail(tx: Transaction, file: FileRecord, message: str, now: str) -> None:
     if failed.rowcount == 0:
         require_open(get(tx.connection, file.owner, file.id))
         return
-    batch_rules.settle(tx, file.batch_id, now, failed=1)
+    batch_rules.settle(tx, file.batch_id, now, Change(failed=1))
+    tx.emit(_event(EventKind.FILE_FAILED, file, now, error=message))
 
 
 def cancel(tx: Transaction, owner: str, file_id: str, by: str, now: str) -> FileRecord:
@@ -282,29 +297,68 @@ def cancel(tx: Transaction, owner: str, file_id: str, by: str, now: str) -> File
     file = get(tx.connection, owner, file_id)
     if cancelled.rowcount == 0:
         raise Problem("not_cancellable", f"The file is {file.status}.", extra={"status": file.status.value})
-    batch_rules.settle(tx, file.batch_id, now, cancelled=1)
+    batch_rules.settle(tx, file.batch_id, now, Change(cancelled=1))
+    tx.emit(_event(EventKind.FILE_CANCELLED, file, now, by=by))
     return file
 
 
-def delete(tx: Transaction, storage: Storage, owner: str, file_id: str) -> None:
-    """Delete a stored file; raises `Problem` file_not_found or not_stored."""
+def delete(tx: Transaction, storage: Storage, owner: str, file_id: str, now: str) -> tuple[str, ...]:
+    """Delete a stored file with its jobs and return their ids; raises `Problem` file_not_found or not_stored."""
     file = get(tx.connection, owner, file_id)
     if file.stored_path is None:
         raise Problem("not_stored", extra={"status": file.status.value})
     stored_path = file.stored_path
+    job_ids, counted = jobs.forget(tx, file_id, file.batch_id)
     tx.execute(files.delete().where(files.c.id == file_id))
-    batch_rules.forget_stored(tx, file.batch_id, file.size_bytes)
+    batch_rules.forget_stored(tx, file.batch_id, file.size_bytes, now, counted)
+    tx.emit(_event(EventKind.FILE_DELETED, file, now))
     tx.on_commit(lambda: storage.remove(stored_path))
+    tx.on_commit(lambda: storage.drop_thumbnail(file_id))
+    return job_ids
+
+
+def delete_row(tx: Transaction, owner: str, file_id: str, now: str) -> None:
+    """Forget a file that was not stored and is over; raises `Problem` file_not_found, or not_over."""
+    file = get(tx.connection, owner, file_id)
+    if file.status not in {FileStatus.FAILED, FileStatus.CANCELLED}:
+        raise Problem("not_over", extra={"status": file.status.value})
+    tx.execute(files.delete().where(files.c.id == file_id))
+    batch_rules.forget_unstored(tx, file.batch_id, file.size_bytes, now, file.status)
+    tx.emit(_event(EventKind.FILE_DELETED, file, now))
+
+
+def patch_extra(tx: Transaction, owner: str, file_id: str, change: Mapping[str, Any]) -> FileRecord:
+    """Set some keys of a file's `extra`; raises `Problem("file_not_found")`."""
+    extra = {**get(tx.connection, owner, file_id).extra, **change}
+    tx.execute(update(files).where(files.c.id == file_id).values(extra=json.dumps(extra)))
+    return get(tx.connection, owner, file_id)
 
 
 def expire(tx: Transaction, now: str) -> list[FileRecord]:
     """Fail every upload whose time is over and return them."""
-    over = [_record(row) for row in tx.execute(_SELECT.where(_ACTIVE, files.c.expires_at < now))]
+    return _fail_all(tx, files.c.expires_at < now, EXPIRED, now)
+
+
+def abandon(tx: Transaction, file_ids: list[str], now: str) -> list[FileRecord]:
+    """Fail uploads of unknown length that nobody can continue, and return them."""
+    return _fail_all(tx, files.c.id.in_(file_ids) & (files.c.is_sized == 0), ABANDONED, now)
+
+
+def open_ended_ids(connection: Connection, before: str) -> list[str]:
+    """Return the unfinished files of unknown length that have brought nothing since their expiry was *before*."""
+    wanted = _ACTIVE & (files.c.is_sized == 0) & (files.c.expires_at <= before)
+    return list(connection.execute(select(files.c.id).where(wanted)).scalars())
+
+
+def _fail_all(tx: Transaction, which: ColumnElement[bool], message: str, now: str) -> list[FileRecord]:
+    over = [_record(row) for row in tx.execute(_SELECT.where(_ACTIVE, which))]
     tx.execute(
         update(files)
-        .where(_ACTIVE, files.c.expires_at < now)
-        .values(status=FileStatus.FAILED, error_message=EXPIRED, completed_at=now, expires_at=None)
+        .where(_ACTIVE, which)
+        .values(status=FileStatus.FAILED, error_message=message, completed_at=now, expires_at=None)
     )
     for batch_id, number in Counter(file.batch_id for file in over).items():
-        batch_rules.settle(tx, batch_id, now, failed=number)
+        batch_rules.settle(tx, batch_id, now, Change(failed=number))
+    for file in over:
+        tx.emit(_event(EventKind.FILE_FAILED, file, now, error=message))
     return over

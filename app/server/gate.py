@@ -1,21 +1,26 @@
-"""The gate every request goes through: an id for the log, the token, and one shape for every error."""
+"""The gate every request goes through: an id for the log, the way to its API, who it is, and errors nobody else took."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import time
+from collections.abc import Sequence
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.server.auth import TokenAuth
 from app.server.problems import Problem
 
-OPEN_PATHS = frozenset({"/healthz", "/docs", "/openapi.json"})
+if TYPE_CHECKING:
+    from app.server.api.room import Api
+
+OPENAPI_PATH = "/openapi.json"
 
 access = logging.getLogger("uphaul.access")
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
@@ -24,14 +29,19 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Gate:
-    """ASGI middleware that leaves bodies alone, so that bytes stream through it."""
+    """ASGI middleware that leaves bodies alone, so that bytes stream through it.
 
-    def __init__(self, app: ASGIApp, auth: TokenAuth) -> None:
+    *own* is our own API, which takes what no prefix of *apis* takes; *root*, one of *apis*, is asked before it.
+    """
+
+    def __init__(self, app: ASGIApp, own: Api, apis: Sequence[Api], root: Api | None = None) -> None:
         self._app = app
-        self._auth = auth
+        self._own = own
+        self._prefixes = [(api.prefix + alias, api) for api in apis for alias in (*api.aliases, "")]
+        self._root = root
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         started = time.monotonic()
@@ -43,6 +53,8 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(raw=message["headers"])["X-Request-ID"] = request_id.get()
+            elif message["type"] == "websocket.close":
+                status = message.get("code", 1000)
             await send(message)
 
         try:
@@ -50,7 +62,7 @@ class Gate:
         finally:
             access.debug(
                 "event=request method=%s path=%r status=%d ms=%.1f",
-                scope["method"],
+                scope.get("method", "WEBSOCKET"),
                 scope["path"],
                 status,
                 (time.monotonic() - started) * 1000,
@@ -58,22 +70,51 @@ class Gate:
             request_id.reset(marker)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_open = scope["path"] in OPEN_PATHS and scope["method"] in {"GET", "HEAD"}
-        if not is_open and scope["method"] != "OPTIONS":
-            owner = self._auth.owner(Headers(scope=scope))
-            if owner is None:
-                problem = Problem("unauthorized", headers={"WWW-Authenticate": "Bearer"})
-                await respond(problem)(scope, receive, send)
-                return
-            scope.setdefault("state", {})["owner"] = owner
-        else:
-            scope.setdefault("state", {})["owner"] = ""
+        api, prefix = self._choose(scope)
+        if prefix:
+            scope = {**scope, "root_path": scope.get("root_path", "") + prefix}
+        scope["state"] = dict(scope.get("state", {}))
+        if not await self._identify(api, scope, scope["path"].removeprefix(prefix)):
+            problem = Problem("unauthorized", headers={"WWW-Authenticate": "Bearer"})
+            await api.refuse(problem)(scope, receive, send)
+            return
         try:
-            await self._app(scope, receive, send)
+            await (self._app if api is self._own else api.app)(scope, receive, send)
         except OSError as error:
-            if error.errno not in _NO_SPACE:
+            if error.errno not in _NO_SPACE or scope["type"] != "http":
                 raise
-            await respond(Problem("disk_full"))(scope, receive, send)
+            await api.refuse(Problem("disk_full"))(scope, receive, send)
+
+    def _choose(self, scope: Scope) -> tuple[Api, str]:
+        path: str = scope["path"]
+        for prefix, api in self._prefixes:
+            if path == prefix or path.startswith(prefix + "/"):
+                return api, prefix
+        if self._root is not None:
+            for alias in ("", *self._root.aliases):
+                if path.startswith(alias + "/") and _serves(self._root, scope, alias):
+                    return self._root, alias
+        return self._own, ""
+
+    async def _identify(self, api: Api, scope: Scope, path: str) -> bool:
+        """Say who it is; False if that must be somebody and is nobody."""
+        user = await api.authenticate(Headers(scope=scope))
+        scope["state"]["user"] = user
+        scope["state"]["owner"] = user.id if user is not None else ""
+        if user is not None or scope["type"] == "websocket" or scope["method"] == "OPTIONS":
+            return True
+        return path in api.open_paths or (path == OPENAPI_PATH and scope["method"] in {"GET", "HEAD"})
+
+
+def _serves(api: Api, scope: Scope, alias: str) -> bool:
+    """Whether an API at the root has a route for this; our own API gets what it has not."""
+    if alias:
+        scope = {**scope, "root_path": scope.get("root_path", "") + alias}
+    return any(
+        route.matches(scope)[0] is not Match.NONE
+        for route in api.app.routes
+        if getattr(route, "path", "") != OPENAPI_PATH and not (isinstance(route, Mount) and not route.path)
+    )
 
 
 def respond(problem: Problem) -> Response:

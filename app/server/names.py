@@ -102,3 +102,16 @@ def free_folder_name(batch_name: str, is_taken: Callable[[str], bool]) -> str:
         if not is_taken(candidate):
             return candidate
     raise AssertionError("count() never ends")
+
+
+def safe_name(text: str) -> str:
+    """Return one name that can be stored, as close to what a sender said as it can be: `../a:b.txt` is `.._a_b.txt`."""
+    safe = re.sub(r'[/\\<>:"|?*\x00-\x1f\x7f]', "_", text.encode("utf-8", "replace").decode("utf-8"))
+    safe = safe.strip().rstrip(". ")
+    if len(safe.encode("utf-8")) > MAX_NAME_BYTES:
+        stem, dot, suffix = safe.rpartition(".")
+        suffix = dot + suffix if stem and len(suffix) < 20 else ""
+        safe = _cut(stem if suffix else safe, MAX_NAME_BYTES - len(suffix.encode("utf-8"))) + suffix
+    if not safe:
+        return "file"
+    return f"_{safe}" if is_reserved(safe) else safe

@@ -7,6 +7,10 @@ file:   pending ──first byte──► uploading ──last byte, right hash�
 
 batch:  pending (no files) ─► processing (some unfinished) ─► completed | partial | failed
         and cancelled as soon as `cancelled_at` is set, which nothing undoes.
+        A job that the batch counts (the processing of a stored file) keeps it `processing`, too.
+
+job:    queued ─► processing ─► completed | failed (at the second try) | queued (at the first, or when its server died)
+           └───────────┴── cancel ──► cancelled
 """
 
 from __future__ import annotations
@@ -36,8 +40,44 @@ class BatchStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class JobStatus(StrEnum):
+    """Where one job stands."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+JOB_UNFINISHED = (JobStatus.QUEUED, JobStatus.PROCESSING)
+"""The states that a cancel of a job may leave."""
+
 UNFINISHED = (FileStatus.PENDING, FileStatus.UPLOADING)
 """The states that a cancel, an expiry or a completion may leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobCounts:
+    """The jobs a batch counts, as its row has them."""
+
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def processed(self) -> int:
+        """Jobs that were worked off, well or not."""
+        return self.completed + self.failed
+
+    @property
+    def over(self) -> int:
+        """Jobs that will not change any more by themselves."""
+        return self.processed + self.cancelled
+
+
+NO_JOBS = JobCounts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +100,13 @@ class BatchCounts:
         return min(100.0, round(100 * self.over / self.total, 1)) if self.total else 0.0
 
 
-def batch_status(counts: BatchCounts, *, cancelled: bool) -> BatchStatus:
+def batch_status(counts: BatchCounts, *, cancelled: bool, jobs: JobCounts = NO_JOBS) -> BatchStatus:
     """Derive a batch's status; *cancelled* says whether the batch itself was cancelled."""
     if cancelled:
         return BatchStatus.CANCELLED
     if counts.total == 0:
         return BatchStatus.PENDING
-    if counts.over < counts.total:
+    if counts.over < counts.total or jobs.over < jobs.total:
         return BatchStatus.PROCESSING
     if counts.failed == counts.total:
         return BatchStatus.FAILED

@@ -23,17 +23,34 @@ class Storage:
     def __init__(self, data_dir: Path, *, min_free_bytes: int) -> None:
         self._partials = data_dir / "partials"
         self._files = data_dir / "files"
+        self._thumbnails = data_dir / "thumbnails"
+        self.parts_dir = data_dir / "parts"
+        """What an API keeps of files that come in parts; it cleans up here itself."""
+        self.workers_dir = data_dir / "workers"
+        """One locked file a running server: what a dead one had in work can be told."""
         self._min_free_bytes = min_free_bytes
 
     def prepare(self) -> None:
         """Make the folders."""
-        for folder in (self._partials, self._files):
+        for folder in (self._partials, self._files, self._thumbnails, self.parts_dir, self.workers_dir):
             folder.mkdir(parents=True, exist_ok=True)
 
     def require_room(self, size_bytes: int) -> None:
         """Raise `Problem("disk_full")` if *size_bytes* more would leave less than the configured rest."""
         if shutil.disk_usage(self._partials).free - size_bytes < self._min_free_bytes:
             raise Problem("disk_full")
+
+    def stored_file(self, stored_path: str) -> Path:
+        """Return where a stored file is."""
+        return self._files / stored_path
+
+    def thumbnail_path(self, file_id: str) -> Path:
+        """Return where the thumbnail (JPEG) of a file is, or would be."""
+        return self._thumbnails / f"{file_id}.jpg"
+
+    def drop_thumbnail(self, file_id: str) -> None:
+        """Remove a thumbnail; a missing one is fine."""
+        self.thumbnail_path(file_id).unlink(missing_ok=True)
 
     def partial_path(self, file_id: str) -> Path:
         """Return where the partial of a file is, or would be."""

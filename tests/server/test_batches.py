@@ -29,6 +29,10 @@ def test_a_new_batch_is_pending_and_has_a_folder_of_its_own(tus: TusClient) -> N
             "total_bytes": 0,
             "stored_bytes": 0,
             "progress_percentage": 0.0,
+            "processing_total": 0,
+            "processing_completed": 0,
+            "processing_failed": 0,
+            "processing_cancelled": 0,
             "started_at": None,
             "completed_at": None,
             "cancelled_at": None,
@@ -163,6 +167,7 @@ def test_a_file_shows_everything_about_itself(tus: TusClient) -> None:
         "cancelled_at": None,
         "cancelled_by": None,
         "error_message": None,
+        "processing": None,
     }
 
 

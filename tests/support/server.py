@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,7 +24,16 @@ class ServerProcess:
     `url` and `token` are known inside the `with`; a restart keeps the token and, unless it is taken, the port.
     """
 
-    def __init__(self, data_dir: Path, *options: str, token: str | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *options: str,
+        token: str | None = None,
+        module: str = "app.server",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._module = module
+        self._environment = dict(environment or {})
         self.data_dir = data_dir
         self.token = token or secrets.token_urlsafe(16)
         self.url = ""
@@ -67,11 +76,13 @@ class ServerProcess:
     def start(self) -> Self:
         """Start it and wait until it listens."""
         port = self.url.rpartition(":")[2] or "0"
-        command = [sys.executable, "-m", "app.server", "--data", str(self.data_dir), "--port", port]
+        command = [sys.executable, "-m", self._module, "--data", str(self.data_dir), "--port", port]
         process = subprocess.Popen(
             [*command, *self.options],
             cwd=ROOT,
-            env=os.environ | {"UPHAUL_SERVE_TOKEN": self.token, "PYTHONUNBUFFERED": "1"},
+            env=os.environ
+            | {"UPHAUL_SERVE_TOKEN": self.token, "PYTHONUNBUFFERED": "1"}
+            | self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

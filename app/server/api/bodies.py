@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
 
 from app.server.batches import BatchRecord
 from app.server.files import FileRecord
-from app.server.states import BatchStatus, FileStatus
+from app.server.jobs import JobRecord
+from app.server.states import BatchStatus, FileStatus, JobStatus
 
 BatchName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -35,6 +36,10 @@ class Batch(BaseModel):
     total_bytes: int
     stored_bytes: int
     progress_percentage: float = Field(ge=0, le=100, description="Share of files that are over.")
+    processing_total: int = Field(description="Files that are processed after their arrival.")
+    processing_completed: int
+    processing_failed: int
+    processing_cancelled: int
     created_at: str
     started_at: str | None
     completed_at: str | None
@@ -55,10 +60,41 @@ class Batch(BaseModel):
             total_bytes=record.total_bytes,
             stored_bytes=record.stored_bytes,
             progress_percentage=record.counts.progress_percentage,
+            processing_total=record.processing.total,
+            processing_completed=record.processing.completed,
+            processing_failed=record.processing.failed,
+            processing_cancelled=record.processing.cancelled,
             created_at=record.created_at,
             started_at=record.started_at,
             completed_at=record.completed_at,
             cancelled_at=record.cancelled_at,
+        )
+
+
+class Processing(BaseModel):
+    """What happens to a stored file that asked for it."""
+
+    status: JobStatus
+    attempts: int = Field(description="Each file is tried twice.")
+    progress: int = Field(ge=0, le=100)
+    stage: str | None
+    error: str | None
+    result: dict[str, Any] = Field(
+        description="mime_type, width, height, thumbnail …; empty until completed."
+    )
+
+    @classmethod
+    def of(cls, job: JobRecord | None) -> Processing | None:
+        """Show a job, if there is one."""
+        if job is None:
+            return None
+        return cls(
+            status=job.status,
+            attempts=job.attempts,
+            progress=job.progress,
+            stage=job.stage,
+            error=job.error,
+            result=dict(job.result),
         )
 
 
@@ -79,9 +115,10 @@ class File(BaseModel):
     cancelled_at: str | None
     cancelled_by: str | None
     error_message: str | None
+    processing: Processing | None
 
     @classmethod
-    def of(cls, record: FileRecord, offset_bytes: int) -> File:
+    def of(cls, record: FileRecord, offset_bytes: int, job: JobRecord | None) -> File:
         """Show a file; *offset_bytes* is what the disk says."""
         return cls(
             file_id=record.id,
@@ -98,6 +135,7 @@ class File(BaseModel):
             cancelled_at=record.cancelled_at,
             cancelled_by=record.cancelled_by,
             error_message=record.error_message,
+            processing=Processing.of(job),
         )
 
 

@@ -1,16 +1,18 @@
-"""The two pages for people and machines that look after the server: /healthz and /docs."""
+"""The pages for people and machines that look after the server: /healthz and /docs, and the index of APIs at /."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from sqlalchemy import Connection
 from starlette.responses import HTMLResponse
 
 from app import __version__
 from app.server.api.bodies import Health
+from app.server.api.room import Api
 from app.server.core import Core
 
 _STYLE = """
@@ -21,7 +23,7 @@ details { border-top: 1px solid #8884 } table { border-collapse: collapse } td {
 """
 
 
-def router(app: FastAPI, core: Core) -> APIRouter:
+def router(app: FastAPI, core: Core, apis: Sequence[Api], root: Api | None) -> APIRouter:
     """Build the routes; /docs needs nothing from the network."""
     pages = APIRouter()
 
@@ -35,7 +37,26 @@ def router(app: FastAPI, core: Core) -> APIRouter:
     async def docs() -> HTMLResponse:
         return HTMLResponse(_page(app.openapi()))
 
+    @pages.get("/", include_in_schema=False)
+    async def index(request: Request) -> dict[str, Any]:
+        """Tell which APIs are there."""
+        base = str(request.base_url).rstrip("/")
+        names: list[dict[str, Any]] = [{"name": "uphaul", "path": "/api/v1", "docs": f"{base}/docs"}]
+        names += [
+            {"name": api.name, "path": api.prefix, "openapi": f"{base}{api.prefix}/openapi.json"}
+            for api in apis
+        ]
+        return {
+            "server": "uphaul",
+            "version": __version__,
+            "apis": [one | {"url": base + one["path"], "at_root": _is(root, one["name"])} for one in names],
+        }
+
     return pages
+
+
+def _is(root: Api | None, name: str) -> bool:
+    return root is not None and root.name == name
 
 
 def _ask(connection: Connection) -> None:

@@ -203,6 +203,7 @@ def _new_file(request: _Request) -> NewFile:
         expected_sha256=told.sha256,
         mtime_ns=told.mtime_ns,
         upload_metadata=text,
+        process=told.process,
     )
 
 

@@ -36,6 +36,7 @@ class UploadMetadata:
     batch_id: str | None
     sha256: str | None
     mtime_ns: int | None
+    process: bool
 
 
 def number(headers: Mapping[str, str], name: str) -> int:
@@ -65,6 +66,7 @@ def metadata(text: str, *, windows: bool) -> UploadMetadata:
         batch_id=values.get("batch_id") or None,
         sha256=sha256(values.get("sha256")),
         mtime_ns=_nanoseconds(values.get("mtime")),
+        process=values.get("process") == "1",
     )
 
 

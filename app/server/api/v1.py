@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.server import batches, files
+from app.server import batches, files, jobs
 from app.server.api.bodies import (
     Batch,
     BatchCancelled,
@@ -21,6 +22,7 @@ from app.server.api.bodies import (
 from app.server.core import Core
 from app.server.database import Transaction
 from app.server.files import FileRecord
+from app.server.jobs import JobRecord
 from app.server.states import FileStatus
 
 MAX_PAGE = 1000
@@ -71,9 +73,10 @@ def _add_batches(api: APIRouter, core: Core) -> None:
 
 
 def _add_files(api: APIRouter, core: Core) -> None:
-    def shown(record: FileRecord) -> File:
-        running = record.status is FileStatus.UPLOADING
-        return File.of(record, core.storage.partial_size(record.id) if running else record.offset_bytes)
+    async def shown(owner: str, records: Sequence[FileRecord]) -> list[File]:
+        processed = [one.id for one in records if one.process]
+        found = await core.database.read(jobs.of_files, owner, processed) if processed else {}
+        return await core.on_disk(lambda: [_shown(core, one, found.get(one.id)) for one in records])
 
     @api.get("/batches/{batch_id}/files", tags=["files"], responses=_errors(404, 422))
     async def list_files(
@@ -87,7 +90,7 @@ def _add_files(api: APIRouter, core: Core) -> None:
         found, total = await core.database.read(
             files.page, request.state.owner, batch_id, status, limit, offset
         )
-        items = await core.on_disk(lambda: [shown(one) for one in found])
+        items = await shown(request.state.owner, found)
         return FilePage(items=items, total=total, limit=limit, offset=offset)
 
     @api.get("/files", tags=["files"], responses=_errors(422))
@@ -95,13 +98,14 @@ def _add_files(api: APIRouter, core: Core) -> None:
         """Find the file made with an Idempotency-Key, for a client that lost the answer: one item, or none."""
         # Asked of the writer, so that a creation that is on its way into the database is found, too.
         found = await core.database.write(_find, request.state.owner, idempotency_key)
-        items = [] if found is None else [await core.on_disk(shown, found)]
+        items = await shown(request.state.owner, [] if found is None else [found])
         return FilePage(items=items, total=len(items), limit=1, offset=0)
 
     @api.get("/files/{file_id}", tags=["files"], responses=_errors(404, 422))
     async def get_file(request: Request, file_id: str) -> File:
         """Show one file."""
-        return await core.on_disk(shown, await core.database.read(files.get, request.state.owner, file_id))
+        found = await core.database.read(files.get, request.state.owner, file_id)
+        return (await shown(request.state.owner, [found]))[0]
 
     @api.delete("/files/{file_id}", status_code=204, tags=["files"], responses=_errors(404, 409, 422))
     async def delete_file(request: Request, file_id: str) -> None:
@@ -128,6 +132,11 @@ def _add_cancels(api: APIRouter, core: Core) -> None:
             finished_file_ids=list(result.finished_ids),
             cancelled_at=result.batch.cancelled_at or "",
         )
+
+
+def _shown(core: Core, record: FileRecord, job: JobRecord | None) -> File:
+    running = record.status is FileStatus.UPLOADING
+    return File.of(record, core.storage.partial_size(record.id) if running else record.offset_bytes, job)
 
 
 def _find(tx: Transaction, owner: str, key: str) -> FileRecord | None:
