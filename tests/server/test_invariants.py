@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.consistency import contradictions
 from tests.support.server import ServerProcess
 from tests.support.tus import TusClient
 
@@ -25,40 +26,6 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A server that a test may kill."""
     with ServerProcess(tmp_path) as running:
         yield running
-
-
-def contradictions(server: ServerProcess) -> list[str]:
-    """Compare every row with its batch and with the disk; the server must be at rest."""
-    database = sqlite3.connect(server.database_path, timeout=10)
-    wrong = [
-        f"batch {row}"
-        for row in database.execute(
-            """SELECT b.name, b.total_files, b.stored_count, b.failed_count, b.cancelled_count, b.stored_bytes
-               FROM batches b LEFT JOIN files f ON f.batch_id = b.id GROUP BY b.id
-               HAVING b.total_files != COUNT(f.id)
-                   OR b.stored_count != COALESCE(SUM(f.status = 'stored'), 0)
-                   OR b.failed_count != COALESCE(SUM(f.status = 'failed'), 0)
-                   OR b.cancelled_count != COALESCE(SUM(f.status = 'cancelled'), 0)
-                   OR b.stored_bytes != COALESCE(SUM((f.status = 'stored') * f.size_bytes), 0)"""
-        )
-    ]
-    stored = dict(database.execute("SELECT stored_path, size_bytes FROM files WHERE status = 'stored'"))
-    unfinished = {
-        row[0] for row in database.execute("SELECT id FROM files WHERE status IN ('pending', 'uploading')")
-    }
-    database.close()
-    on_disk = {
-        path.relative_to(server.files_dir).as_posix(): path.stat().st_size
-        for path in server.files_dir.rglob("*")
-        if path.is_file()
-    }
-    partials = {path.name for path in server.partials_dir.iterdir()}
-    wrong += [
-        f"stored but not on disk, or of another size: {path}" for path in stored.items() - on_disk.items()
-    ]
-    wrong += [f"on disk but not stored: {path}" for path in on_disk.keys() - stored.keys()]
-    wrong += [f"a partial nobody needs: {name}" for name in partials - unfinished]
-    return wrong
 
 
 def live(server: ServerProcess, batch: str, seed: int) -> None:

@@ -78,7 +78,7 @@ def test_a_single_file_is_stored_and_processed_without_a_batch(client: Vuemantic
         201,
         "video",
         300_000,
-        {},
+        {"original_filename": "film.mp4", "upload_source": "web"},
     )
     assert client.batches() == []
 
@@ -189,6 +189,25 @@ def test_a_deleted_file_is_gone_from_the_disk(client: VuemanticsClient) -> None:
     assert (again.status_code, again.json()) == (404, {"detail": "Upload not found", "type": "NotFoundError"})
 
 
+def test_a_hidden_file_is_listed_only_on_demand(client: VuemanticsClient) -> None:
+    first, second = client.bulk(pictures(2)).json()["upload_ids"]
+    one = client.http.patch(f"/v1/uploads/{first}/hide")
+    many = client.http.post("/v1/uploads/bulk/hide", json=[second, str(uuid4())])
+    assert (one.status_code, one.json()["hidden"], many.json()) == (200, True, {"updated": 1})
+    assert (client.uploads()["total"], client.uploads(show_hidden=True)["total"]) == (0, 2)
+    client.http.patch(f"/v1/uploads/{first}/hide", params={"hidden": False})
+    assert [item["id"] for item in client.uploads()["items"]] == [first]
+
+
+def test_a_change_of_many_wants_one_to_a_hundred_ids(client: VuemanticsClient) -> None:
+    lists = [[], [str(uuid4()) for _ in range(101)]]
+    answers = [client.http.post("/v1/uploads/bulk/delete", json=ids) for ids in lists]
+    assert [(one.status_code, one.json()) for one in answers] == [
+        (422, {"detail": "No upload IDs provided", "type": "ValidationError"}),
+        (422, {"detail": "Maximum 100 uploads can be changed at once", "type": "ValidationError"}),
+    ]
+
+
 def test_somebody_elses_ids_are_not_there(server: ServerProcess, client: VuemanticsClient) -> None:
     body = client.bulk(pictures(1)).json()
     upload_id, batch_id = body["upload_ids"][0], body["batch_id"]
@@ -200,11 +219,12 @@ def test_somebody_elses_ids_are_not_there(server: ServerProcess, client: Vuemant
             other.http.get(f"/v1/uploads/{upload_id}/metadata"),
             other.http.get(path),
             other.http.delete(f"/v1/uploads/{upload_id}"),
+            other.http.patch(f"/v1/uploads/{upload_id}/hide"),
             other.http.get(f"/v1/uploads/batches/{batch_id}"),
             other.cancel(batch_id),
             other.cancel(str(uuid4())),
         ]
-        assert [one.status_code for one in answers] == [404] * 8
+        assert [one.status_code for one in answers] == [404] * 9
         assert other.http.post("/v1/uploads/bulk/delete", json=[upload_id]).json() == {"deleted": 0}
         assert (other.uploads()["items"], other.batches()) == ([], [])
     assert client.upload(upload_id)["id"] == upload_id

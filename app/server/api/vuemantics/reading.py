@@ -158,8 +158,9 @@ def _metadata(row: Any, extra: dict[str, Any], result: dict[str, Any]) -> dict[s
     found = {key: result[key] for key in ("width", "height") if result.get(key) is not None}
     if result:
         found |= {"detected_mime_type": result.get("mime_type"), "sha256_verified": result["sha256_verified"]}
+    found |= {"original_filename": row.filename, "upload_source": "web"}
     if row.batch_id is not None:
-        found |= {"batch_id": row.batch_id, "upload_source": "bulk", "original_filename": row.filename}
+        found |= {"batch_id": row.batch_id, "upload_source": "bulk"}
     if row.status == FileStatus.CANCELLED or row.job_status == JobStatus.CANCELLED:
         found["cancelled"] = True
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -31,7 +31,7 @@ from app.server.problems import Problem
 from app.server.states import FileStatus
 
 LINGER_SECONDS = 1.0
-Ids = Annotated[list[UUID], Body(max_length=100)]
+MOST_IDS = 100
 
 
 class _Hurried(Response):
@@ -55,7 +55,7 @@ def router(core: Core) -> APIRouter:
     api = APIRouter(tags=["uploads"])
     _add_arrivals(api, core)
     _add_reads(api, core)
-    _add_deletes(api, core)
+    _add_changes(api, core)
     return api
 
 
@@ -180,7 +180,24 @@ def _file(path: Path, media_type: str, filename: str | None) -> Response:
     return FileResponse(path, media_type=media_type, filename=filename, headers=nosniff)
 
 
-def _add_deletes(api: APIRouter, core: Core) -> None:
+def _add_changes(api: APIRouter, core: Core) -> None:
+    async def hide_all(owner: str, upload_ids: list[str], *, hidden: bool) -> int:
+        mine = await core.database.read(reading.owned, owner, upload_ids)
+        for upload_id in mine:
+            await core.database.write(files.patch_extra, owner, upload_id, {"hidden": hidden})
+        return len(mine)
+
+    @api.patch("/v1/uploads/{upload_id}/hide")
+    async def hide(request: Request, upload_id: UUID, hidden: bool = True) -> UploadResponse:
+        """Leave a file out of lists, or take it in again (`?hidden=false`)."""
+        await hide_all(request.state.owner, [str(upload_id)], hidden=hidden)
+        return await core.database.read(reading.upload, request.state.owner, str(upload_id))
+
+    @api.post("/v1/uploads/bulk/hide")
+    async def hide_many(request: Request, upload_ids: list[UUID], hidden: bool = True) -> dict[str, int]:
+        """Hide up to 100 files, or show them again; ids that are nobody's, or somebody else's, are not counted."""
+        return {"updated": await hide_all(request.state.owner, _some(upload_ids), hidden=hidden)}
+
     @api.delete("/v1/uploads/{upload_id}", status_code=204)
     async def delete(request: Request, upload_id: UUID) -> None:
         """Delete a file, in whatever state it is."""
@@ -189,10 +206,18 @@ def _add_deletes(api: APIRouter, core: Core) -> None:
         await forget(core, owner, str(upload_id))
 
     @api.post("/v1/uploads/bulk/delete")
-    async def delete_many(request: Request, upload_ids: Ids) -> Deleted:
+    async def delete_many(request: Request, upload_ids: list[UUID]) -> Deleted:
         """Delete up to 100 files; ids that are nobody's, or somebody else's, are not counted."""
         owner = request.state.owner
-        mine = await core.database.read(reading.owned, owner, [str(one) for one in upload_ids])
+        mine = await core.database.read(reading.owned, owner, _some(upload_ids))
         for upload_id in mine:
             await forget(core, owner, upload_id)
         return Deleted(deleted=len(mine))
+
+
+def _some(upload_ids: list[UUID]) -> list[str]:
+    if not upload_ids:
+        raise Problem("validation_failed", "No upload IDs provided")
+    if len(upload_ids) > MOST_IDS:
+        raise Problem("validation_failed", f"Maximum {MOST_IDS} uploads can be changed at once")
+    return [str(one) for one in upload_ids]
