@@ -73,6 +73,11 @@ FOR_OFFSCREEN = (
     Need("libxkbcommon0", Proof.LIBRARY, "libxkbcommon.so.0"),
     Need("fonts-dejavu-core", Proof.FILE, "/usr/share/fonts/**/*.[ot]tf"),
 )
+FOR_NODE = (
+    Need("nodejs", Proof.PROGRAM, "node"),
+    Need("npm", Proof.PROGRAM, "npm"),
+)  # tests ask the server with tus-js-client
+FOR_TESTS = (*FOR_OFFSCREEN, *FOR_NODE)
 FOR_WINDOW = (
     *FOR_OFFSCREEN,
     Need("libx11-xcb1", Proof.LIBRARY, "libX11-xcb.so.1"),
@@ -88,6 +93,7 @@ FOR_WINDOW = (
 )
 FOR_E2E = (
     *FOR_WINDOW,
+    *FOR_NODE,
     Need("dbus", Proof.PROGRAM, "dbus-daemon"),
     Need("dunst", Proof.PROGRAM, "dunst"),
     Need("fonts-inter", Proof.FILE, "/usr/share/fonts/**/[Ii]nter*"),
@@ -284,7 +290,7 @@ def run(args: Sequence[str]) -> int:
 
 def test(args: Sequence[str]) -> int:
     """Run the fast suite; pytest has the last word."""
-    prepare(FOR_OFFSCREEN)
+    prepare(FOR_TESTS)
     env = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
     env.pop("UPHAUL_HOME", None)  # no test may reach the person's own journal
     return call([PYTHON, "-m", "pytest", "--ignore=tests/e2e", *args], env=env)
@@ -319,7 +325,9 @@ def lock(args: Sequence[str]) -> int:
     if args not in ([], ["--upgrade"]):
         return usage_error()
     prepare(())
-    options = "--quiet --universal --python-version 3.11 --generate-hashes --extra window --extra mcp --extra dev"
+    options = (
+        "--quiet --universal --python-version 3.11 --generate-hashes --extra window --extra mcp --extra dev"
+    )
     without = "--no-emit-index-url --no-emit-find-links --no-annotate --no-header"
     target = ["--output-file", LOCK.relative_to(ROOT).as_posix(), "pyproject.toml"]
     return call([SCRIPTS / "uv", "pip", "compile", *options.split(), *without.split(), *args, *target])

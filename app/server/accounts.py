@@ -177,7 +177,7 @@ class Accounts:
         await self._database.write(_revoke, token)
 
     def _is_serve_token(self, text: str) -> bool:
-        return hmac.compare_digest(text.strip().encode("utf-8", "surrogateescape"), self._serve_token)
+        return hmac.compare_digest(text.strip().encode("utf-8", "surrogatepass"), self._serve_token)
 
 
 def hash_password(password: str) -> str:
@@ -210,7 +210,7 @@ def _jwt(user: User, now: datetime, ends: datetime, claims: Mapping[str, Any]) -
 
 
 def _sha256(token: str) -> str:
-    return hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(token.strip().encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _user(row: Any) -> User:

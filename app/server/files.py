@@ -21,7 +21,10 @@ from app.server.schema import batches, files
 from app.server.states import UNFINISHED, FileStatus, JobCounts
 from app.server.storage import Storage
 
-__all__ = ["FileRecord", "NewFile"]  # the records belong to the rules; they have a module of their own for its length
+__all__ = [
+    "FileRecord",
+    "NewFile",
+]  # the records belong to the rules; they have a module of their own for its length
 
 ABANDONED = "The server stopped while this file arrived."
 EXPIRED = "The upload was not finished in time and has expired."

@@ -20,9 +20,11 @@ from app.server.config import ServerConfig
 from app.server.core import Core
 from tests.support.server import ServerProcess
 from tests.support.tus import metadata
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 PASSWORD = "Secret-123-of-a-test"
+GUEST = "guest@example.org"
 PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 OPEN = {
     "uphaul": {
@@ -100,15 +102,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def users(server: ServerProcess) -> Iterator[tuple[User, User]]:
-    """Two users, known to every API: Ada, who has files, and Bob."""
-    ada, bob = (a_user(server, name) for name in ("ada", "bob"))
+    """Two users, known to every API: Ada, who has files, and Bob. Ada shares what can be shared with a third, the guest."""
+    a_user(server, GUEST).close()
+    ada, bob = (a_user(server, f"{name}-{uuid4().hex[:8]}@example.org") for name in ("ada", "bob"))
     with ada, bob:
         yield ada, bob
 
 
-def a_user(server: ServerProcess, name: str) -> User:
+def a_user(server: ServerProcess, email: str) -> User:
     """A client that sends its token in every way that an API may look for it."""
-    email = f"{name}-{uuid4().hex[:8]}@example.org"
     with httpx.Client(base_url=server.url, timeout=20) as nobody:
         made = nobody.post("/vuemantics/v1/auth/register", json={"email": email, "password": PASSWORD})
         told = nobody.post("/vuemantics/v1/auth/token", data={"username": email, "password": PASSWORD})
@@ -160,12 +162,44 @@ def vuemantics_upload(user: User) -> Ids:
     }
 
 
+def hub_image(user: User) -> Ids:
+    """An image in a shared project, made with the Cell Segmentation Hub's API."""
+    project = user.post("/cell-segmentation-hub/api/projects", json={"title": "Mine"}).json()["data"]["id"]
+    address = f"/cell-segmentation-hub/api/projects/{project}"
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 3)).save(picture, "PNG")
+    sent = user.post(f"{address}/images", files=[("images", ("cells.png", picture.getvalue(), "image/png"))])
+    shared = user.post(f"{address}/share/email", json={"email": GUEST})
+    assert (sent.status_code, shared.status_code) == (200, 201), (sent.text, shared.text)
+    image = sent.json()["data"]["images"][0]["id"]
+    queued = user.post(f"/cell-segmentation-hub/api/queue/images/{image}").json()
+    job = user.post(f"{address}/export", json={}).json()["jobId"]
+    eventually(
+        lambda: user.get(f"{address}/export/{job}/status").json()["status"],
+        lambda now: now == "completed",
+        20,
+    )
+    return {
+        "id": project,
+        "image_id": image,
+        "queue_id": queued["data"]["id"],
+        "job_id": job,
+        "upload_id": sent.json()["data"]["uploadId"],
+        "share_id": shared.json()["data"]["id"],
+    }
+
+
 HOUSES: dict[str, Callable[[User], Ids]] = {
     "uphaul": stored_file,
     "vuemantics": vuemantics_upload,
     "directdrive": stored_file,
+    "cell-segmentation-hub": hub_image,
 }
 """How to make, as a user of an API, something of each kind that its routes name."""
+
+
+BODIES = {"/api/projects/{id}/share/email": {"email": GUEST}}
+"""What a route must be told before it looks at its id."""
 
 
 def ask(user: User, api: str, method: str, path: str, ids: Ids) -> httpx.Response:
@@ -175,7 +209,7 @@ def ask(user: User, api: str, method: str, path: str, ids: Ids) -> httpx.Respons
     headers = (
         {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"} if method == "PATCH" else {}
     )
-    return user.request(method, prefix + address, headers=headers)
+    return user.request(method, prefix + address, headers=headers, json=BODIES.get(path))
 
 
 @pytest.mark.parametrize("api", HOUSES)

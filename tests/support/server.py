@@ -80,9 +80,7 @@ class ServerProcess:
         process = subprocess.Popen(
             [*command, *self.options],
             cwd=ROOT,
-            env=os.environ
-            | {"UPHAUL_SERVE_TOKEN": self.token, "PYTHONUNBUFFERED": "1"}
-            | self._environment,
+            env=os.environ | {"UPHAUL_SERVE_TOKEN": self.token, "PYTHONUNBUFFERED": "1"} | self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -114,7 +114,7 @@ class SlowBulk:
     def head(self, name: str) -> None:
         """Begin a part."""
         self.send(
-            f"\r\n--{self.BOUNDARY}\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n"
+            f'\r\n--{self.BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n'
             "Content-Type: image/png\r\n\r\n".encode()
         )
 

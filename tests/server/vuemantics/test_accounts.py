@@ -44,6 +44,7 @@ def test_an_address_can_be_registered_once(client: VuemanticsClient) -> None:
     ("told", "place"),
     [
         ({"email": "nobody", "password": PASSWORD}, ["body", "email"]),
+        ({"email": "a\0@example.org", "password": PASSWORD}, ["body", "email"]),
         ({"email": "a@example.org", "password": "short1A"}, ["body", "password"]),
         ({"email": "a@example.org", "password": "nodigits-A"}, ["body", "password"]),
         ({"email": "a@example.org", "password": PASSWORD + "x" * 72}, ["body", "password"]),
@@ -69,6 +70,19 @@ def test_a_login_gives_an_access_token_that_says_when_it_ends(client: Vuemantics
     assert (told["sub"], told["type"], told["token_version"]) == (client.user["id"], "access", 0)
     assert isinstance(told["exp"], int)
     assert 1700 < told["exp"] - time.time() < 1900
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("register", rb'{"email": "\ud800@example.org", "password": "Secret-123"}'),
+        ("register", rb'{"email": "half@example.org", "password": "Secret-123\ud800"}'),
+        ("token/refresh", rb'{"refresh_token": "\ud800"}'),
+    ],
+)
+def test_half_a_character_is_refused(client: VuemanticsClient, path: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    assert client.http.post(f"/v1/auth/{path}", content=body, headers=headers).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.routing import Mount
 
-from app.server.api.cell_segmentation_hub import auth, images, projects, uploads
+from app.server.api.cell_segmentation_hub import auth, exports, images, projects, queue, telling, uploads
 from app.server.api.cell_segmentation_hub.arriving import Arrivals
 from app.server.api.cell_segmentation_hub.envelope import crashed, refuse, unfit, uuid
 from app.server.api.cell_segmentation_hub.sockets import Sockets
@@ -25,6 +25,9 @@ def mount(core: Core) -> Api:
     auth.add(app, core)
     projects.add(app, core)
     images.add(app, core, arrivals, sockets)
+    queue.add(app, core, sockets)
+    exports.add(app, core, sockets)
+    teller = telling.Teller(core, sockets)
     app.router.routes.append(Mount("/socket.io", sockets.app))
 
     async def cancel_upload(user: str, asked: Mapping[str, Any]) -> None:
@@ -41,6 +44,14 @@ def mount(core: Core) -> Api:
     sockets.cancels["upload"] = cancel_upload
     sockets.on("upload:cancel", cancel_uploads)
 
+    async def start() -> None:
+        await arrivals.recover()
+        teller.start()
+
+    async def close() -> None:
+        await teller.close()
+        await sockets.close()
+
     return Api(
         name="cell-segmentation-hub",
         prefix="/cell-segmentation-hub",
@@ -48,6 +59,6 @@ def mount(core: Core) -> Api:
         authenticate=cookie(core, "access_token"),
         refuse=refuse,
         open_paths=auth.OPEN_PATHS | {"/socket.io/"},
-        on_start=arrivals.recover,
-        on_close=sockets.close,
+        on_start=start,
+        on_close=close,
     )

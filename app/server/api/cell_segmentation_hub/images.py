@@ -9,10 +9,19 @@ from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, func, select
 from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from app.server.api.cell_segmentation_hub import projects, uploads
 from app.server.api.cell_segmentation_hub.arriving import Arrivals
-from app.server.api.cell_segmentation_hub.envelope import invalid, missing, owner_of, success, uuid, web
+from app.server.api.cell_segmentation_hub.envelope import (
+    invalid,
+    missing,
+    owner_of,
+    refuse,
+    success,
+    uuid,
+    web,
+)
 from app.server.api.cell_segmentation_hub.sockets import Sockets
 from app.server.api.cell_segmentation_hub.tables import images
 from app.server.api.cell_segmentation_hub.uploads import Upload
@@ -40,6 +49,21 @@ _STATUS = (
     .scalar_subquery()
     .label("segmentation")
 )
+
+
+class _Early(Response):
+    """A refusal before the body is over: the sender may read it for a second, then the connection closes."""
+
+    def __init__(self, request: Request, problem: Problem) -> None:
+        answer = refuse(problem)
+        super().__init__(answer.body, answer.status_code, {"Connection": "close"}, "application/json")
+        self._request = request
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await RequestBody(self._request.receive, self._request.headers).linger(LINGER_SECONDS)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class DeleteIn(BaseModel):
@@ -136,9 +160,7 @@ def _add_uploads(app: FastAPI, core: Core, arrivals: Arrivals, sockets: Sockets)
         except DisconnectedError:
             return Response(status_code=499)  # nobody reads it
         except Problem as problem:
-            await RequestBody(request.receive, request.headers).linger(LINGER_SECONDS)
-            problem.headers.setdefault("Connection", "close")
-            raise
+            return _Early(request, problem)
         rows = await core.database.read(_of_upload, upload.batch_id)
         found = [shown(row, request) for row in rows]
         done = [{key: one[key] for key in ("id", "name", "originalUrl", "thumbnailUrl")} for one in found]

@@ -7,12 +7,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
+_ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s.\x00-\x1f\x7f]+(\.[^@\s.\x00-\x1f\x7f]+)+")
 _SPECIAL = set("!@#$%^&*()_+-=[]{}|;:,.<>?")
 
 FileType = Literal["image", "video"]
 ProcessingStatus = Literal["pending", "analyzing", "embedding", "completed", "failed"]
 BatchStatus = Literal["pending", "processing", "completed", "failed", "cancelled"]
+
+
+def _unicode(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("value is not valid Unicode text") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_unicode)]
+"""JSON can carry half a character (a lone surrogate), which nothing can store or hash."""
 
 
 def _address(text: str) -> str:
@@ -39,14 +51,14 @@ class Registration(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    email: Annotated[str, AfterValidator(_address)]
-    password: Annotated[str, Field(min_length=8, max_length=72), AfterValidator(_password)]
+    email: Annotated[Text, AfterValidator(_address)]
+    password: Annotated[Text, Field(min_length=8, max_length=72), AfterValidator(_password)]
 
 
 class RefreshRequest(BaseModel):
     """A refresh token to be exchanged."""
 
-    refresh_token: str
+    refresh_token: Text
 
 
 class UserResponse(BaseModel):
