@@ -12,6 +12,7 @@ from sqlalchemy import create_engine
 
 import app.server.migrations
 from app.server.database import Database
+from app.server.events import Events
 from app.server.schema import HEAD, metadata
 
 
@@ -22,7 +23,7 @@ def test_head_is_the_newest_migration() -> None:
 
 
 async def test_an_empty_database_becomes_what_the_tables_say(tmp_path: Path) -> None:
-    database = Database(tmp_path / "new %20 database.sqlite3")
+    database = Database(tmp_path / "new %20 database.sqlite3", Events(), lambda _: None)
     await database.open()
     await database.close()
     engine = create_engine(f"sqlite:///{tmp_path / 'new %20 database.sqlite3'}")
