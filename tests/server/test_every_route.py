@@ -50,7 +50,7 @@ OPEN = {
         "POST /api/auth/refresh",
         "POST /api/auth/refresh-token",
     },
-    "doorito": {"GET /openapi.json"},
+    "doorito": {"GET /openapi.json", "GET /health", "GET /ready"},
 }
 """What needs no user, by API. Everything else is 401 without one."""
 ANONYMOUS = {"directdrive"}
@@ -189,11 +189,26 @@ def hub_image(user: User) -> Ids:
     }
 
 
+def doorito_session(user: User) -> Ids:
+    """An upload session of a batch, made with Doorito's API."""
+    batch = user.post("/doorito/batches", json={}).json()["batch_id"]
+    told = {
+        "original_filename": "a.txt",
+        "content_type": "text/plain",
+        "total_size_bytes": 5,
+        "batch_id": batch,
+    }
+    session = user.post("/doorito/uploads/sessions", json=told)
+    assert session.status_code == 201, session.text
+    return {"batch_id": batch, "session_id": session.json()["session_id"], "number": "1"}
+
+
 HOUSES: dict[str, Callable[[User], Ids]] = {
     "uphaul": stored_file,
     "vuemantics": vuemantics_upload,
     "directdrive": stored_file,
     "cell-segmentation-hub": hub_image,
+    "doorito": doorito_session,
 }
 """How to make, as a user of an API, something of each kind that its routes name."""
 

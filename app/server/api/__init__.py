@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.server.api.room import Api
     from app.server.core import Core
 
-ROOMS = ("vuemantics", "directdrive", "cell_segmentation_hub", "doorito")
-"""Modules here with a `mount(core) -> Api`."""
-NAMES = tuple(module.replace("_", "-") for module in ROOMS)
-"""What `--root-api` takes."""
+NAMES = ("vuemantics", "directdrive", "cell-segmentation-hub", "doorito")
+"""What `--root-api` takes: the names of the APIs that were other servers' first."""
 
 
 def mount_all(core: Core) -> list[Api]:
     """Build every API over one core."""
-    present = [name for name in ROOMS if find_spec(f"{__name__}.{name}") is not None]
-    modules = [import_module(f"{__name__}.{name}") for name in present]
-    return [module.mount(core) for module in modules if hasattr(module, "mount")]
+    # Imported late, because each room imports room.py of this package; by name, so that a frozen build sees them.
+    from app.server.api import cell_segmentation_hub, directdrive, doorito, vuemantics
+
+    return [room.mount(core) for room in (vuemantics, directdrive, cell_segmentation_hub, doorito)]
