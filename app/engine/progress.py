@@ -79,7 +79,8 @@ class ProgressLedger:
         self._measure(now, running, batches)
         moving = {transfer.batch_id for transfer in running}
         moving |= {name for name in self._meters if name in batches and self._meters[name].rate(now)}
-        shown = [self._view(batches[name], now, servers) for name in names | moving if name in batches]
+        wanted = names | moving
+        shown = [self._view(batch, now, servers) for name, batch in batches.items() if name in wanted]
         rows = {t.id: t for t in running if t.batch_id == watched}
         rows |= {key: t for key, t in dirty.items() if t.batch_id == watched}
         return Frame(

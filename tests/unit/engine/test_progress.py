@@ -186,3 +186,10 @@ def test_a_file_that_changed_size_changes_the_sum() -> None:
     desk = Desk(100)
     desk.book.resize(desk.transfers[0], 70, 5)
     assert (desk.batch.counts.total_bytes, desk.transfers[0].mtime_ns) == (70, 5)
+
+
+def test_batches_come_in_the_order_in_which_they_were_made() -> None:
+    desk = Desk(10)
+    for number in range(20):
+        desk.book.add_batch(Batch(f"later {number}", "Photos", "p", 101.0 + number))
+    assert [view.id for view in desk.ledger.drain(None).batches] == ["b", *(f"later {n}" for n in range(20))]
