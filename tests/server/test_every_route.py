@@ -50,7 +50,7 @@ OPEN = {
         "POST /api/auth/refresh",
         "POST /api/auth/refresh-token",
     },
-    "doorito": {"GET /openapi.json"},
+    "doorito": {"GET /openapi.json", "GET /health", "GET /ready"},
 }
 """What needs no user, by API. Everything else is 401 without one."""
 ANONYMOUS = {"directdrive"}
@@ -189,11 +189,20 @@ def hub_image(user: User) -> Ids:
     }
 
 
+def doorito_session(user: User) -> Ids:
+    """An open session in a batch, made with Doorito's API."""
+    batch_id = user.post("/doorito/batches").json()["batch_id"]
+    told = {"original_filename": "a.bin", "total_size_bytes": 5, "batch_id": batch_id}
+    session_id = user.post("/doorito/uploads/sessions", json=told).json()["session_id"]
+    return {"batch_id": batch_id, "session_id": session_id, "number": "1"}
+
+
 HOUSES: dict[str, Callable[[User], Ids]] = {
     "uphaul": stored_file,
     "vuemantics": vuemantics_upload,
     "directdrive": stored_file,
     "cell-segmentation-hub": hub_image,
+    "doorito": doorito_session,
 }
 """How to make, as a user of an API, something of each kind that its routes name."""
 
