@@ -1,4 +1,4 @@
-"""`uphaul serve user`: add, list and remove users of a DATA, whether a server runs on it or not."""
+"""`uphaul serve user`: users of a DATA and their tokens, whether a server runs on it or not."""
 
 from __future__ import annotations
 
@@ -6,23 +6,41 @@ import argparse
 import asyncio
 import getpass
 import sys
+from typing import TYPE_CHECKING
 
 from app.server.config import ServerConfig
 
+if TYPE_CHECKING:
+    from app.server.accounts import Accounts
+
 SHORTEST_PASSWORD = 8
+MOST_DAYS = 3650
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `user add NAME`, `user list` and `user remove NAME`; without them the server is started."""
+    """Add `user add NAME`, `list`, `remove NAME`, `token NAME` and `revoke`; without them the server is started."""
     what = parser.add_subparsers(dest="what", title="instead of serving", metavar="user")
-    user = what.add_parser("user", help="add, list or remove users")
-    actions = user.add_subparsers(dest="action", required=True, metavar="add|list|remove")
+    user = what.add_parser("user", help="add, list or remove users, and their tokens")
+    actions = user.add_subparsers(dest="action", required=True, metavar="add|list|remove|token|revoke")
     add = actions.add_parser("add", help="add a user; asks for the password")
     add.add_argument("name", metavar="NAME", help="a name or an e-mail address, unique in any letter case")
     add.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     actions.add_parser("list", help="list the users")
     remove = actions.add_parser("remove", help="remove a user; stored files stay on the disk")
     remove.add_argument("name", metavar="NAME")
+    token = actions.add_parser("token", help="print a new bearer token of a user, for scripts")
+    token.add_argument("name", metavar="NAME")
+    token.add_argument(
+        "--days", type=_days, default=365, metavar="N", help="how long it is good (default: 365)"
+    )
+    actions.add_parser("revoke", help="end a token, which is read from standard input")
+
+
+def _days(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"must be 1 to {MOST_DAYS}")
+    return number
 
 
 def run(config: ServerConfig, args: argparse.Namespace) -> int:
@@ -66,10 +84,26 @@ async def _run(config: ServerConfig, args: argparse.Namespace, password: str) ->
         elif args.action == "remove":
             if not await database.write(remove_user, args.name):
                 return f"there is no user called {args.name}."
-        else:
+        elif args.action == "add":
             await Accounts(database, config.token, utc_now).register(args.name, password)
+        else:
+            return await _tokens(Accounts(database, config.token, utc_now), args)
     except Problem as problem:
         return problem.detail
     finally:
         await database.close()
+    return None
+
+
+async def _tokens(accounts: Accounts, args: argparse.Namespace) -> str | None:
+    if args.action == "revoke":
+        token = sys.stdin.readline().strip()
+        if await accounts.why(token) == "invalid":
+            return "this is no token of a user."
+        await accounts.revoke(token)
+        return None
+    user = await accounts.find(args.name)
+    if user is None:
+        return f"there is no user called {args.name}."
+    print((await accounts.issue(user, access_seconds=args.days * 86_400)).access)
     return None

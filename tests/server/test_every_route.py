@@ -190,17 +190,11 @@ def hub_image(user: User) -> Ids:
 
 
 def doorito_session(user: User) -> Ids:
-    """An upload session of a batch, made with Doorito's API."""
-    batch = user.post("/doorito/batches", json={}).json()["batch_id"]
-    told = {
-        "original_filename": "a.txt",
-        "content_type": "text/plain",
-        "total_size_bytes": 5,
-        "batch_id": batch,
-    }
-    session = user.post("/doorito/uploads/sessions", json=told)
-    assert session.status_code == 201, session.text
-    return {"batch_id": batch, "session_id": session.json()["session_id"], "number": "1"}
+    """An open session in a batch, made with Doorito's API."""
+    batch_id = user.post("/doorito/batches").json()["batch_id"]
+    told = {"original_filename": "a.bin", "total_size_bytes": 5, "batch_id": batch_id}
+    session_id = user.post("/doorito/uploads/sessions", json=told).json()["session_id"]
+    return {"batch_id": batch_id, "session_id": session_id, "number": "1"}
 
 
 HOUSES: dict[str, Callable[[User], Ids]] = {
