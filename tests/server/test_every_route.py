@@ -10,14 +10,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from fastapi.routing import iter_route_contexts
 from PIL import Image
 
-from app.server.api import mount_all
-from app.server.api.room import Api
-from app.server.app import create_app
-from app.server.config import ServerConfig
-from app.server.core import Core
+from tests.support.routes import SOCKET_IO, WEBSOCKET, mounted_routes
 from tests.support.server import ServerProcess
 from tests.support.tus import metadata
 from tests.support.waiting import eventually
@@ -69,26 +64,16 @@ def test_every_api_is_asked_and_every_exception_is_a_route(tmp_path: Path) -> No
 
 
 def routes_of(tmp_path: Path) -> dict[str, list[tuple[str, str]]]:
-    """Return method and path of every route of every application, by API."""
-    apis: list[Api] = []
+    """Return method and path of every route of every application, by API.
 
-    def mount(core: Core) -> list[Api]:
-        apis.extend(mount_all(core))
-        return apis
-
-    own = create_app(ServerConfig(tmp_path / "routes", "token"), mount=mount)
-    found = {}
-    for name, app in [("uphaul", own), *((api.name, api.app) for api in apis)]:
-        contexts = list(iter_route_contexts(app.routes))
-        tus = (
-            {"/files": {"POST"}, "/files/{file_id}": {"HEAD", "PATCH", "DELETE"}} if name == "uphaul" else {}
-        )
-        found[name] = [
-            (method, str(each.path))
-            for each in contexts
-            for method in sorted((each.methods or tus.get(str(each.path)) or set()) - {"HEAD"} or ())
-        ]
-    return found  # sockets have no method: what they do with a stranger is told in the tests of their API
+    Sockets have no method: what they do with a stranger is told in the tests of their API.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for route in mounted_routes(tmp_path / "routes"):
+        if route.method not in {WEBSOCKET, SOCKET_IO, "OPTIONS"}:
+            api = "uphaul" if route.api == "tus" else route.api
+            found.setdefault(api, []).append((route.method, route.path))
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,8 @@ METHODS = "OPTIONS, POST, HEAD, PATCH, DELETE"
 LINGER_SECONDS = 1.0
 HURRIED_SECONDS = 0.2
 """A server that is stopping has little time."""
-_ON_COLLECTION = {"OPTIONS", "POST"}
-_ON_FILE = {"OPTIONS", "HEAD", "PATCH", "DELETE"}
+METHODS_ON_COLLECTION = {"OPTIONS", "POST"}
+METHODS_ON_FILE = {"OPTIONS", "HEAD", "PATCH", "DELETE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class TusEndpoint:
         await _send(response, body, scope, receive, send)
 
     async def _answer(self, request: _Request) -> _Answer:
-        allowed = _ON_FILE if request.file_id else _ON_COLLECTION
+        allowed = METHODS_ON_FILE if request.file_id else METHODS_ON_COLLECTION
         if request.method not in allowed:
             raise Problem("method_not_allowed", headers={"Allow": ", ".join(sorted(allowed))})
         if request.method == "OPTIONS":
