@@ -31,7 +31,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 class Gate:
     """ASGI middleware that leaves bodies alone, so that bytes stream through it.
 
-    *own* is our own API, which takes what no prefix of *apis* takes; *root*, one of *apis*, is asked before it.
+    *own* is our own API, which takes what no prefix of *apis* takes; *root*, one of *apis*, shares the root with it.
     """
 
     def __init__(self, app: ASGIApp, own: Api, apis: Sequence[Api], root: Api | None = None) -> None:
@@ -70,12 +70,14 @@ class Gate:
             request_id.reset(marker)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        api, prefix = self._choose(scope)
+        api, prefix = await self._choose(scope)
         if prefix:
             scope = {**scope, "root_path": scope.get("root_path", "") + prefix}
         scope["state"] = dict(scope.get("state", {}))
-        if not await self._identify(api, scope, scope["path"].removeprefix(prefix)):
-            problem = Problem("unauthorized", headers={"WWW-Authenticate": "Bearer"})
+        try:
+            if not await self._identify(api, scope, scope["path"].removeprefix(prefix)):
+                raise Problem("unauthorized", headers={"WWW-Authenticate": "Bearer"})
+        except Problem as problem:
             await api.refuse(problem)(scope, receive, send)
             return
         try:
@@ -85,16 +87,23 @@ class Gate:
                 raise
             await api.refuse(Problem("disk_full"))(scope, receive, send)
 
-    def _choose(self, scope: Scope) -> tuple[Api, str]:
+    async def _choose(self, scope: Scope) -> tuple[Api, str]:
         path: str = scope["path"]
         for prefix, api in self._prefixes:
             if path == prefix or path.startswith(prefix + "/"):
                 return api, prefix
-        if self._root is not None:
-            for alias in ("", *self._root.aliases):
-                if path.startswith(alias + "/") and _serves(self._root, scope, alias):
-                    return self._root, alias
+        root = self._root
+        for alias in ("", *root.aliases) if root is not None else ():
+            if root is not None and path.startswith(alias + "/") and await self._is_for(root, scope, alias):
+                return root, alias
         return self._own, ""
+
+    async def _is_for(self, root: Api, scope: Scope, alias: str) -> bool:
+        """Whether a request is for the API at the root: it serves that better than ours, or as well and claims it."""
+        there, here = _served(root, scope, alias), _served(self._own, scope, "")
+        if there == here and there is not Match.NONE:
+            return root.claims is not None and await root.claims(Headers(scope=scope), scope["path"])
+        return there.value > here.value
 
     async def _identify(self, api: Api, scope: Scope, path: str) -> bool:
         """Say who it is; False if that must be somebody and is nobody."""
@@ -106,15 +115,16 @@ class Gate:
         return path in api.open_paths or (path == OPENAPI_PATH and scope["method"] in {"GET", "HEAD"})
 
 
-def _serves(api: Api, scope: Scope, alias: str) -> bool:
-    """Whether an API at the root has a route for this; our own API gets what it has not."""
+def _served(api: Api, scope: Scope, alias: str) -> Match:
+    """How well an API serves this at the root: path and method, the path alone, or not at all."""
     if alias:
         scope = {**scope, "root_path": scope.get("root_path", "") + alias}
-    return any(
-        route.matches(scope)[0] is not Match.NONE
+    found = (
+        route.matches(scope)[0]
         for route in api.app.routes
         if getattr(route, "path", "") != OPENAPI_PATH and not (isinstance(route, Mount) and not route.path)
     )
+    return max(found, key=lambda match: match.value, default=Match.NONE)
 
 
 def respond(problem: Problem) -> Response:

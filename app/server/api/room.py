@@ -36,6 +36,9 @@ class Api:
     """Exact paths below the prefix that need no user."""
     aliases: tuple[str, ...] = ()
     """Further prefixes, below the prefix, of the same application: `/api`."""
+    claims: Callable[[Headers, str], Awaitable[bool]] | None = None
+    """Says at the root whether a request with these headers for this path, which our own API has as well, is meant for this
+    one; without it, never."""
     on_start: Callable[[], Awaitable[None]] | None = None
     on_close: Callable[[], Awaitable[None]] | None = None
 

@@ -30,4 +30,5 @@ def mount(core: Core) -> Api:
         authenticate=users.somebody_or_nobody(core),
         refuse=refuse,
         open_paths=frozenset({"/", "/api/v1/auth/token", "/api/v1/auth/register"}),
+        claims=uploads.claims(core),
     )

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from uuid import uuid4
@@ -15,12 +15,13 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.datastructures import URL
+from starlette.datastructures import URL, Headers
 
 from app.server import batches, files
 from app.server.api.directdrive import rules
 from app.server.api.directdrive.answers import NAME, batch_status, file_answer, file_status, shown_name
 from app.server.api.directdrive.users import require_user
+from app.server.api.room import bearer
 from app.server.batches import BatchRecord
 from app.server.core import Core
 from app.server.database import Transaction
@@ -28,6 +29,7 @@ from app.server.files import FileRecord, NewFile
 from app.server.limits import address
 from app.server.names import safe_name
 from app.server.problems import Problem
+from app.server.schema import batches as batches_table
 from app.server.schema import files as files_table
 
 T = TypeVar("T")
@@ -71,6 +73,35 @@ def router(core: Core) -> APIRouter:
     _add_reading(api, core)
     _add_cancels(api, core)
     return api
+
+
+def claims(core: Core) -> Callable[[Headers, str], Awaitable[bool]]:
+    """Tell whose a path is that our own API has at the root, too: the cancels, and `/api/v1/files/{id}`.
+
+    An id that one has by another API than this is our own API's. All else is answered here, as the original's clients expect it: who
+    is a stranger to an id, or has no token, does not even learn that there is such an id.
+    """
+    known = bearer(core)
+
+    async def is_ours(headers: Headers, path: str) -> bool:
+        if path == "/":
+            return False
+        user = await known(headers)
+        where = path.rpartition("/")[2]
+        return user is None or await core.database.read(_origin, user.id, where) in {None, NAME}
+
+    return is_ours
+
+
+def _origin(connection: Connection, owner: str, some_id: str) -> str | None:
+    """By which API a file or batch came; None if this owner has none of this id."""
+    for table in (files_table, batches_table):
+        found = connection.execute(
+            select(table.c.origin).where(table.c.id == some_id, table.c.owner == owner)
+        ).scalar()
+        if found is not None:
+            return str(found)
+    return None
 
 
 def _add_creating(api: APIRouter, core: Core) -> None:
