@@ -9,8 +9,9 @@ from app.accounts.secrets import Secrets
 from app.domain.events import Link, ServerView
 from app.domain.failure import Failure, FailureKind, TransferError
 from app.engine.gates import Gate
-from app.remote.base import Endpoint, RemoteServer
-from app.remote.registry import connect
+from app.remote.account import Account, Endpoint, Line
+from app.remote.base import RemoteServer
+from app.remote.registry import UPHAUL, dialect
 from app.server.host import EmbeddedServer, ServerStartError
 
 EMBEDDED_ID = "embedded"
@@ -32,10 +33,11 @@ class Servers:
         self._profiles = {profile.id: profile for profile in profiles}
         self._secrets = secrets
         self._embedded_url = ""
+        self._lines: dict[str, tuple[Endpoint, Line]] = {}
 
     def add(self, url: str, token: str | None, name: str | None = None) -> str:
         """Make a server known, with a token for this session; return its profile id. Raises ProfileError."""
-        profile = new_profile(name or url, url, "uphaul")
+        profile = new_profile(name or url, url, UPHAUL)
         self._profiles[profile.id] = profile
         if token:
             self._secrets.use(profile.id, token)
@@ -44,14 +46,14 @@ class Servers:
     async def connect(self, profile_id: str) -> RemoteServer:
         """Open a connection. Raises TransferError."""
         if profile_id == EMBEDDED_ID:
-            return await connect("uphaul", await self._embedded_endpoint())
+            return self._line(profile_id, UPHAUL, await self._embedded_endpoint()).connect()
         profile = self._profiles.get(profile_id)
         if profile is None:
             raise TransferError(Failure(FailureKind.SIGN_IN, "this server is not known on this computer"))
         token = await self._secrets.get(profile_id)
         if token:
             self._secrets.use(profile_id, token)  # each worker connects: the keyring is asked once
-        return await connect(profile.dialect, Endpoint(profile.url, token))
+        return self._line(profile_id, profile.dialect, Endpoint(profile.url, token)).connect()
 
     async def warm(self) -> None:
         """Start the embedded server before somebody waits for it; if it cannot start, its first user is told."""
@@ -62,18 +64,28 @@ class Servers:
         """Reach the server once, signed in. Raises TransferError with what is wrong."""
         server = await self.connect(profile_id)
         try:
-            await server.look("00000000000000000000000000000000")
+            await server.greet()
         finally:
             await server.aclose()
 
     def views(self) -> tuple[ServerView, ...]:
         """All servers as they stand now, the embedded one first."""
-        embedded = ServerProfile(EMBEDDED_ID, EMBEDDED_NAME, self._embedded_url, "uphaul", "")
+        embedded = ServerProfile(EMBEDDED_ID, EMBEDDED_NAME, self._embedded_url, UPHAUL, "")
         return tuple(self._view(profile) for profile in (embedded, *self._profiles.values()))
 
     async def close(self) -> None:
-        """End the embedded server's process."""
+        """Close what connections share, and end the embedded server's process."""
+        for _, line in self._lines.values():
+            await line.aclose()
         await self.embedded.stop()
+
+    def _line(self, profile_id: str, name: str, endpoint: Endpoint) -> Line:
+        """Return what the connections of one account share; made anew when the server moved or the secret changed."""
+        before, line = self._lines.get(profile_id, (None, None))
+        if line is None or before != endpoint:
+            line = dialect(name).open(Account(endpoint))
+            self._lines[profile_id] = (endpoint, line)
+        return line
 
     async def _embedded_endpoint(self) -> Endpoint:
         try:

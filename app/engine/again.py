@@ -60,6 +60,6 @@ class Again:
         async with self._connections.borrow(profile_id) as server:
             if not isinstance(server, DeleteServer):
                 return False
-            await server.delete_file(transfer.remote_id)
+            await server.delete_files([transfer.remote_id])
         self._book.amend(transfer, transfer.ending, "deleted", "deleted from the server")
         return True

@@ -24,6 +24,7 @@ from app.domain.transfer import Transfer
 from app.engine.book import Book
 from app.engine.clock import Clock
 from app.engine.connections import Connections
+from app.engine.outgoing import outgoing_of
 from app.engine.remote_batches import RemoteBatches
 from app.engine.retry import GATE_DELAYS_S
 from app.engine.runs import Runs
@@ -38,6 +39,7 @@ Undone = Callable[[Batch, Sequence[Transfer]], None]
 _ENDING = {
     RemoteState.STORED: CancelEnding.FINISHED_FIRST,
     RemoteState.UNFINISHED: CancelEnding.HERE_ONLY,
+    RemoteState.PROCESSING: CancelEnding.HERE_ONLY,
     RemoteState.CANCELLED: CancelEnding.CANCELLED,
     RemoteState.FAILED: CancelEnding.CANCELLED,
     RemoteState.UNKNOWN: CancelEnding.CANCELLED,
@@ -194,7 +196,7 @@ class Canceller:
             if nameless and isinstance(server, FindServer):
                 known = sum(verdict.ending is CancelEnding.FINISHED_FIRST for verdict in verdicts.values())
                 hidden = await self._hidden_files(server, order.batch, known) if told else len(nameless)
-                await self._tell_nameless(server, nameless, hidden, told, verdicts)
+                await self._tell_nameless(server, order.batch, nameless, hidden, told, verdicts)
         return verdicts
 
     async def _hidden_files(self, server: RemoteServer, batch: Batch, known: int) -> int:
@@ -206,6 +208,7 @@ class Canceller:
     async def _tell_nameless(
         self,
         server: FindServer,
+        batch: Batch,
         transfers: list[Transfer],
         hidden: int,
         told: str,
@@ -215,11 +218,11 @@ class Canceller:
         for transfer in transfers:
             if hidden <= 0:
                 return
-            found = await server.find(transfer.key)
-            if found is not None:
+            found = await server.find([outgoing_of(transfer, batch)])
+            if transfer.key in found:
                 assert isinstance(server, RemoteServer)
-                transfer.remote_id = found.remote_id
-                verdicts[transfer.id] = await self._tell_one(server, found.remote_id, told)
+                transfer.remote_id = found[transfer.key].remote_id
+                verdicts[transfer.id] = await self._tell_one(server, transfer.remote_id, told)
                 hidden -= verdicts[transfer.id].ending is CancelEnding.FINISHED_FIRST
 
     async def _tell_one(self, server: RemoteServer, remote_id: str, told: str) -> Verdict:

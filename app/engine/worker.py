@@ -14,8 +14,9 @@ from app.domain.state import Step, TransferState
 from app.domain.transfer import Transfer
 from app.engine.book import Book
 from app.engine.connections import Connections
+from app.engine.outgoing import outgoing_of
 from app.engine.reader import FileFeed
-from app.remote.base import Outgoing, Sent
+from app.remote.base import Sent
 
 logger = logging.getLogger(__name__)
 
@@ -106,16 +107,8 @@ class Worker:
             if sent_bytes >= transfer.size_bytes > 0 and transfer.state is TransferState.UPLOADING:
                 self._book.step(transfer, Step.ACCEPT)
 
-        remote_batch_id = await self._batch_id(batch)
+        await self._batch_id(batch)
         async with self._connections.borrow(batch.profile_id) as server:
             self._book.step(transfer, Step.SEND)
-            outgoing = Outgoing(
-                key=transfer.key,
-                relative_path=transfer.relative_path,
-                size_bytes=transfer.size_bytes,
-                mtime_ns=transfer.mtime_ns,
-                remote_batch_id=remote_batch_id,
-                remote_id=transfer.remote_id,
-            )
             async with self._open_feed(transfer, created, progress) as feed:
-                return await server.send(outgoing, feed)
+                return await server.send(outgoing_of(transfer, batch), feed)

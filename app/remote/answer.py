@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -56,11 +56,15 @@ _LONGEST_WAIT_S = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered. ``headers`` has lower-case names; ``body`` is text, cut at the reader's cap."""
+    """What a server answered. ``headers`` has lower-case names; ``body`` is text, cut at the reader's cap.
+
+    ``cookies`` are those it set, by name.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: str = ""
+    cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -76,6 +80,15 @@ class Answer:
         """Return the JSON object of the body; raise TransferError(NOT_A_SERVER) if it is something else."""
         value = self._parsed()
         if isinstance(value, dict):
+            return value
+        raise TransferError(
+            Failure(_K.NOT_A_SERVER, "the answer is not what an upload server sends", self.status)
+        )
+
+    def array(self) -> list[Any]:
+        """Return the JSON array of the body; raise TransferError(NOT_A_SERVER) if it is something else."""
+        value = self._parsed()
+        if isinstance(value, list):
             return value
         raise TransferError(
             Failure(_K.NOT_A_SERVER, "the answer is not what an upload server sends", self.status)

@@ -6,18 +6,21 @@ import ipaddress
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlencode
 from urllib.request import getproxies
 
-import certifi
 import httpcore
 import httpx
 
 from app import __version__
 from app.domain.failure import Failure, FailureKind, TransferError
 from app.remote import network
+from app.remote.account import DIRECT_WAY, Account, Way
 from app.remote.answer import Answer, failure_of
+from app.remote.auth import Auth, Headers
+from app.remote.tls import context_for, no_tls
 
 _K = FailureKind
 
@@ -47,21 +50,23 @@ _CUT_TEXTS = ("Server disconnected", "peer closed connection")
 class Http:
     """One client for one server; a worker has its own, and uses it for one request at a time.
 
-    *url* is the server's address without a name or password in it; *token*, if any, goes out as a bearer token to
-    that host alone. Redirects are never followed: a body cannot be sent twice. Writing has no timeout here: whoever
-    sends watches whether bytes still move. Every method raises TransferError, and nothing else, for what the network
-    or the server does; an answer with an error status is an Answer.
+    *url* is the server's address without a name or password in it; what *auth* says goes to that host alone, and is
+    renewed once when the server refuses it. Redirects are never followed: a body cannot be sent twice. Writing has no
+    timeout here: whoever sends watches whether bytes still move. Every method raises TransferError, and nothing else,
+    for what the network or the server does; an answer with an error status is an Answer.
     """
 
     def __init__(
         self,
         url: str,
-        token: str | None,
+        auth: Auth | None,
         *,
+        way: Way = DIRECT_WAY,
         read_timeout_s: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._origin = _checked(url)
+        self._auth = auth
         self._clock = clock
         self._headers = [
             (b"Host", self._origin.netloc),
@@ -69,8 +74,6 @@ class Http:
             (b"Accept", b"*/*"),
             (b"Accept-Encoding", b"identity"),
         ]
-        if token is not None:
-            self._headers.append((b"Authorization", b"Bearer " + _token_bytes(token)))
         self._timeout = httpx.Timeout(
             read_timeout_s, connect=_CONNECT_TIMEOUT_S, write=None, pool=None
         ).as_dict()
@@ -78,7 +81,7 @@ class Http:
         trust_env = not _is_loopback(self._origin.host)
         is_direct = self._origin.scheme == "http" and not (trust_env and getproxies())
         self._client = httpx.AsyncClient(
-            verify=_tls_context() if self._origin.scheme == "https" else _no_tls(),
+            verify=context_for(way) if self._origin.scheme == "https" else no_tls(),
             limits=_LIMITS,
             transport=_direct_transport() if is_direct and network.works_here() else None,
             trust_env=trust_env,
@@ -104,23 +107,26 @@ class Http:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        payload: Mapping[str, Any] | None = None,
+        payload: object = None,
+        form: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request without a body or with a small JSON *payload*; *path* is absolute and percent-encoded.
+        """Send a request without a body, or with a small one: JSON (*payload*) or a *form*, percent-encoded.
 
-        GET, HEAD and OPTIONS are repeated once on a fresh connection if the first one was cut.
+        *path* is absolute and percent-encoded. GET, HEAD and OPTIONS are repeated once on a fresh connection if the
+        first one was cut; all are repeated once with a renewed sign-in after a 401.
         """
-        body = b"" if payload is None else json.dumps(payload).encode()
-        sent = dict(headers or {})
-        if payload is not None:
-            sent["Content-Type"] = "application/json"
-        length = len(body) if method in ("POST", "PUT", "PATCH") else None
-        try:
-            return await self._exchange(method, path, sent, httpx.ByteStream(body), length)
-        except TransferError as error:
-            if error.failure.kind is not _K.CONNECTION_LOST or method not in ("GET", "HEAD", "OPTIONS"):
-                raise
-        return await self._exchange(method, path, sent, httpx.ByteStream(body), length)
+        body, kind = _small_body(payload, form)
+        sent = {**(headers or {}), **({"Content-Type": kind} if kind else {})}
+        length = len(body) if method in ("POST", "PUT", "PATCH") or body else None
+
+        async def once(who: Headers) -> Answer:
+            return await self._exchange(method, path, {**who, **sent}, httpx.ByteStream(body), length)
+
+        who = await self._who()
+        answer = await _again_if_cut(method, functools.partial(once, who))
+        if answer.status == 401 and await self._renewed(who):
+            answer = await _again_if_cut(method, functools.partial(once, await self._who()))
+        return answer
 
     async def stream_body(
         self,
@@ -134,9 +140,14 @@ class Http:
         """Send exactly *size_bytes* from *blocks*, each taken when the one before is on its way.
 
         If the server answers before the end, or cuts the connection after it has, that answer is returned; if it did not
-        answer, CONNECTION_LOST says that nobody knows how much arrived. Errors of *blocks* pass through.
+        answer, CONNECTION_LOST says that nobody knows how much arrived. A 401 after which there is a new sign-in is
+        CONFLICT: to be sent again from its start. Errors of *blocks* pass through.
         """
-        return await self._exchange(method, path, headers, _Body(blocks), size_bytes)
+        who = await self._who()
+        answer = await self._exchange(method, path, {**who, **headers}, _Body(blocks), size_bytes)
+        if answer.status == 401 and await self._renewed(who):
+            raise TransferError(Failure(_K.CONFLICT, "the sign-in had run out; there is a new one", 401))
+        return answer
 
     def failure(self, answer: Answer) -> TransferError:
         """Return the error that this answer stands for, to be raised by a caller who expected another status."""
@@ -145,6 +156,12 @@ class Http:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    async def _who(self) -> Headers:
+        return {} if self._auth is None else await self._auth.headers()
+
+    async def _renewed(self, used: Headers) -> bool:
+        return self._auth is not None and await self._auth.renew(used)
 
     async def _exchange(
         self,
@@ -167,7 +184,7 @@ class Http:
         try:
             response = await self._client.send(request, stream=True, follow_redirects=False)
             try:
-                return Answer(response.status_code, _lower(response.headers), await _text(response))
+                return await _answer(response)
             finally:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -178,7 +195,7 @@ class Http:
 
 def _direct_transport() -> httpx.AsyncHTTPTransport:
     """httpx's own transport over a pool of plain sockets, which it has no argument for."""
-    transport = httpx.AsyncHTTPTransport(verify=_no_tls())
+    transport = httpx.AsyncHTTPTransport(verify=no_tls())
     transport._pool = httpcore.AsyncConnectionPool(
         max_connections=_LIMITS.max_connections,
         max_keepalive_connections=_LIMITS.max_keepalive_connections,
@@ -186,6 +203,34 @@ def _direct_transport() -> httpx.AsyncHTTPTransport:
         network_backend=network.SocketBackend(),
     )
     return transport
+
+
+def http_of(account: Account, auth: Auth | None) -> Http:
+    """Return a client of its own for one connection of *account*. Raises TransferError for an address that cannot be."""
+    return Http(
+        account.endpoint.url,
+        auth,
+        way=account.endpoint.way,
+        read_timeout_s=account.read_timeout_s,
+        clock=account.now,
+    )
+
+
+async def _again_if_cut(method: str, send: Callable[[], Awaitable[Answer]]) -> Answer:
+    try:
+        return await send()
+    except TransferError as error:
+        if error.failure.kind is not _K.CONNECTION_LOST or method not in ("GET", "HEAD", "OPTIONS"):
+            raise
+    return await send()
+
+
+def _small_body(payload: object, form: Mapping[str, str] | None) -> tuple[bytes, str]:
+    if form is not None:
+        return urlencode(form).encode(), "application/x-www-form-urlencoded"
+    if payload is not None:
+        return json.dumps(payload).encode(), "application/json"
+    return b"", ""
 
 
 class _Body(httpx.AsyncByteStream):
@@ -236,16 +281,23 @@ def _checked(url: str) -> httpx.URL:
     return parsed
 
 
-def _token_bytes(token: str) -> bytes:
-    if token.isascii() and token.isprintable():
-        return token.encode()
-    raise TransferError(Failure(_K.SIGN_IN, "the token holds characters that no token has"))
-
-
 def _is_loopback(host: str) -> bool:
     with contextlib.suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
+
+
+async def _answer(response: httpx.Response) -> Answer:
+    cookies: SimpleCookie = SimpleCookie()
+    for line in response.headers.get_list("set-cookie"):
+        with contextlib.suppress(CookieError):
+            cookies.load(line)
+    return Answer(
+        response.status_code,
+        _lower(response.headers),
+        await _text(response),
+        {name: morsel.value for name, morsel in cookies.items()},
+    )
 
 
 def _lower(headers: httpx.Headers) -> dict[str, str]:
@@ -259,17 +311,3 @@ async def _text(response: httpx.Response) -> str:
         if len(body) >= _ANSWER_CAP_BYTES:
             break
     return body[:_ANSWER_CAP_BYTES].decode("utf-8", "replace")
-
-
-@functools.cache
-def _tls_context() -> ssl.SSLContext:
-    """The certificates of the system and of certifi: companies add to the one, frozen programs find only the other."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
-
-
-@functools.cache
-def _no_tls() -> ssl.SSLContext:
-    """For plain http: trusts nobody, and spares the 20 ms of reading certificates that are never needed."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,29 +1,74 @@
 """Every dialect by its name: the one place to add a kind of server."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum, auto
 
 from app.domain.failure import Failure, FailureKind, TransferError
-from app.remote.base import Endpoint, RemoteServer
-from app.remote.http import Http
+from app.remote.account import Account, Endpoint, Line, PlainLine
+from app.remote.base import ParcelLimits, RemoteServer
+from app.remote.http import http_of
 from app.remote.tus import TusServer
 from app.remote.uphaul import UphaulServer
 
 UPHAUL = "uphaul"
 TUS = "tus"
 
-DIALECTS: Mapping[str, Callable[[Http], RemoteServer]] = {
-    UPHAUL: UphaulServer,
-    # The address of a plain tus server is that of its creation resource; a slash at the end is part of it.
-    TUS: lambda http: TusServer(http, http.whole_path),
+
+class SignsIn(StrEnum):
+    """What a server wants to know of a person."""
+
+    TOKEN = auto()
+    PASSWORD = auto()
+    PASSWORD_OR_TOKEN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One kind of server. ``parcel`` is set where many files go in one request; ``targets`` where it has projects.
+
+    ``may_be_anonymous``: it also takes files of nobody.
+    """
+
+    name: str
+    title: str
+    signs_in: SignsIn
+    open: Callable[[Account], Line]
+    parcel: ParcelLimits | None = None
+    targets: bool = False
+    may_be_anonymous: bool = False
+
+
+def _uphaul(account: Account) -> Line:
+    return PlainLine(lambda: UphaulServer(http_of(account, account.given_token())))
+
+
+def _tus(account: Account) -> Line:
+    def connect() -> RemoteServer:
+        http = http_of(account, account.given_token())
+        # The address of a plain tus server is that of its creation resource; a slash at the end is part of it.
+        return TusServer(http, http.whole_path)
+
+    return PlainLine(connect)
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    each.name: each
+    for each in (
+        Dialect(UPHAUL, "Uphaul", SignsIn.TOKEN, _uphaul),
+        Dialect(TUS, "tus", SignsIn.TOKEN, _tus, may_be_anonymous=True),
+    )
 }
 
 
-async def connect(dialect: str, endpoint: Endpoint, *, read_timeout_s: float = 60.0) -> RemoteServer:
-    """Return a connection for one worker, which closes it. Nothing is sent yet.
+def dialect(name: str) -> Dialect:
+    """Return a dialect by its name. Raises TransferError."""
+    found = DIALECTS.get(name)
+    if found is None:
+        raise TransferError(Failure(FailureKind.NOT_A_SERVER, f"no server speaks “{name}”"))
+    return found
 
-    *read_timeout_s* is how long an answer may take. Raises TransferError for an address or dialect that cannot be.
-    """
-    make = DIALECTS.get(dialect)
-    if make is None:
-        raise TransferError(Failure(FailureKind.NOT_A_SERVER, f"no server speaks “{dialect}”"))
-    return make(Http(endpoint.url, endpoint.token, read_timeout_s=read_timeout_s))
+
+def connect(name: str, endpoint: Endpoint) -> RemoteServer:
+    """Return one connection that shares nothing with others; for a look, and for tests. Raises TransferError."""
+    return dialect(name).open(Account(endpoint)).connect()

@@ -41,7 +41,11 @@ class TusServer:
         return self._abilities or Abilities()
 
     async def greet(self) -> Abilities:
-        """Ask the server what it can do, once. Raises TransferError; NOT_A_SERVER if it does not speak tus."""
+        """Ask the server what it can do (RemoteServer.greet); NOT_A_SERVER if it does not speak tus."""
+        return await self._asked()
+
+    async def _asked(self) -> Abilities:
+        """Return what the server can do; it is asked once."""
         if self._abilities is None:
             answer = await self._http.ask("OPTIONS", self._files_path, headers=tusfields.VERSION)
             if not answer.ok and answer.status not in (404, 405):
@@ -52,7 +56,7 @@ class TusServer:
 
     async def send(self, outgoing: Outgoing, feed: Feed) -> Sent:
         """Send the file or the rest of it (RemoteServer.send)."""
-        limit_bytes = (await self.greet()).max_size_bytes
+        limit_bytes = (await self._asked()).max_size_bytes
         if limit_bytes is not None and outgoing.size_bytes > limit_bytes:
             raise TransferError(
                 Failure(FailureKind.TOO_LARGE, "larger than the server takes", limit_bytes=limit_bytes)

@@ -3,7 +3,7 @@
 Source of the contract: docs/SERVER.md.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -56,6 +56,12 @@ class UphaulServer(TusServer):
         """What this server can do (RemoteServer.abilities): the cancels are part of its API, asked or not."""
         return replace(super().abilities, cancel_file=True, cancel_batch=True, delete_file=True)
 
+    async def greet(self) -> Abilities:
+        """Ask what the server takes, and whether it takes it from us (RemoteServer.greet)."""
+        await super().greet()
+        await self._record("batches?limit=1")
+        return self.abilities
+
     # Reading back
 
     async def look(self, remote_id: str) -> RemoteFile:
@@ -68,11 +74,14 @@ class UphaulServer(TusServer):
         record = await self._record(f"batches/{quote(remote_batch_id, safe='')}")
         return RemoteBatch(remote_batch_id, RemoteState.UNKNOWN) if record is None else _batch(record)
 
-    async def find(self, key: str) -> RemoteFile | None:
-        """Find the file that was made with an idempotency key (FindServer.find)."""
-        page = await self._record(f"files?idempotency_key={quote(key, safe='')}") or {}
-        items = page.get("items") or []
-        return _file(items[0]) if items else None
+    async def find(self, outgoings: Sequence[Outgoing]) -> Mapping[str, RemoteFile]:
+        """Find files by their idempotency keys, one request each (FindServer.find)."""
+        found: dict[str, RemoteFile] = {}
+        for outgoing in outgoings:
+            page = await self._record(f"files?idempotency_key={quote(outgoing.key, safe='')}") or {}
+            if items := page.get("items"):
+                found[outgoing.key] = _file(items[0])
+        return found
 
     async def list_files(
         self, remote_batch_id: str, each: Callable[[RemoteFile], None], *, page_files: int = MAX_PAGE_FILES
@@ -108,11 +117,12 @@ class UphaulServer(TusServer):
         """Cancel a batch, however many files it has, with one request (CancelServer.cancel_batch)."""
         return await self._cancel(f"batch/cancel/{quote(remote_batch_id, safe='')}")
 
-    async def delete_file(self, remote_id: str) -> None:
-        """Delete a stored file; one that is gone is no error (DeleteServer.delete_file)."""
-        answer = await self._http.ask("DELETE", f"{self._api}/files/{quote(remote_id, safe='')}")
-        if not answer.ok and (answer.status not in (404, 410) or answer.is_html):
-            raise self._refused(answer)
+    async def delete_files(self, remote_ids: Sequence[str]) -> None:
+        """Delete stored files, one request each; one that is gone is no error (DeleteServer.delete_files)."""
+        for remote_id in remote_ids:
+            answer = await self._http.ask("DELETE", f"{self._api}/files/{quote(remote_id, safe='')}")
+            if not answer.ok and (answer.status not in (404, 410) or answer.is_html):
+                raise self._refused(answer)
 
     async def _cancel(self, path: str) -> CancelAnswer:
         return self._heard(await self._http.ask("POST", f"{self._api}/{path}"))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.domain.failure import CancelledElsewhereError, FailureKind, RemoteGoneError, TransferError
-from app.remote.base import Abilities, Endpoint, RemoteBatch, RemoteFile, RemoteState, Sent
+from app.remote.account import Endpoint
+from app.remote.base import Abilities, RemoteBatch, RemoteFile, RemoteState, Sent
 from app.remote.registry import TUS, UPHAUL, connect
 from app.remote.tus import TusServer
 from tests.support.proxy import TcpProxy
@@ -97,10 +98,13 @@ async def test_one_key_makes_one_file_even_if_the_first_answer_was_lost(
 
 async def test_a_file_is_found_by_its_key(sender: Sender, batch: RemoteBatch, tmp_path: Path) -> None:
     parcel = make_parcel(tmp_path, 10, batch_id=batch.remote_id)
-    before = await sender.server.find(parcel.transfer.key)
+    before = await sender.server.find([parcel.outgoing])
     sent = await sender.send(parcel)
-    after = await sender.server.find(parcel.transfer.key)
-    assert (before, after) == (None, RemoteFile(sent.remote_id, RemoteState.STORED, 10, 10))
+    after = await sender.server.find([parcel.outgoing])
+    assert (before, after) == (
+        {},
+        {parcel.transfer.key: RemoteFile(sent.remote_id, RemoteState.STORED, 10, 10)},
+    )
 
 
 async def test_progress_counts_up_to_the_size(sender: Sender, batch: RemoteBatch, tmp_path: Path) -> None:
@@ -140,7 +144,7 @@ async def test_more_files_than_one_page_are_all_listed(
 
 
 async def test_what_the_server_does_not_know(sender: Sender) -> None:
-    await sender.server.delete_file("unknown")
+    await sender.server.delete_files(["unknown"])
     assert (
         (await sender.server.look("unknown")).state,
         (await sender.server.look_batch("unknown")).state,
@@ -185,8 +189,8 @@ async def test_a_stored_file_cannot_be_cancelled_but_deleted(
 ) -> None:
     sent = await sender.send(make_parcel(tmp_path, 10, batch_id=batch.remote_id))
     assert (await sender.server.cancel_file(sent.remote_id)).http_status == 400
-    await sender.server.delete_file(sent.remote_id)
-    await sender.server.delete_file(sent.remote_id)
+    await sender.server.delete_files([sent.remote_id])
+    await sender.server.delete_files([sent.remote_id])
     assert not (server.files_dir / (batch.folder or "") / "a.bin").exists()
 
 
@@ -233,7 +237,7 @@ async def test_a_wrong_checksum_is_named_and_nothing_is_stored(
 
 @pytest.mark.parametrize("token", ["wrong", None])
 async def test_without_a_good_token_one_must_sign_in(token: str | None, server: ServerProcess) -> None:
-    connection = await connect(UPHAUL, Endpoint(server.url, token))
+    connection = connect(UPHAUL, Endpoint(server.url, token))
     with pytest.raises(TransferError) as caught:
         await connection.look("x")
     await connection.aclose()
@@ -276,7 +280,7 @@ async def test_a_server_killed_in_the_middle_goes_on_after_its_restart(tmp_path:
 async def test_a_plain_tus_server_needs_no_api_of_ours(server: ServerProcess, tmp_path: Path) -> None:
     """Our server's /files is one; the adapter that knows tus alone sends, reads back and terminates."""
     async with open_sender(server) as sender:
-        plain = await connect(TUS, Endpoint(f"{server.url}/files", server.token))
+        plain = connect(TUS, Endpoint(f"{server.url}/files", server.token))
         assert isinstance(plain, TusServer)
         sender.bytes_server = plain
         parcel = make_parcel(tmp_path, 2 * MIB + 1, "plain.bin")

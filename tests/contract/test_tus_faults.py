@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from app.domain.failure import Failure, FailureKind, RemoteGoneError, TransferError
-from app.remote.base import Endpoint, RemoteBatch, RemoteState
+from app.remote.account import Endpoint
+from app.remote.auth import Bearer
+from app.remote.base import RemoteBatch, RemoteState
 from app.remote.http import Http
 from app.remote.registry import UPHAUL, connect
 from tests.support.fake_server import FakeServer, reply
@@ -142,7 +144,7 @@ async def test_a_hash_that_differs_from_ours_is_no_success(server: ServerProcess
 async def test_a_stale_connection_is_no_reason_to_fail_reading(server: ServerProcess) -> None:
     async with FakeServer(server.url) as fake:
         fake.plan("GET", "hangs_up")
-        connection = await connect(UPHAUL, Endpoint(fake.url, server.token))
+        connection = connect(UPHAUL, Endpoint(fake.url, server.token))
         seen = await connection.look("unknown")
         await connection.aclose()
     assert (seen.state, len(fake.seen)) == (RemoteState.UNKNOWN, 2)
@@ -159,7 +161,7 @@ async def test_a_body_is_never_repeated_blindly(server: ServerProcess, tmp_path:
 async def test_an_answer_that_never_comes_is_a_stall(server: ServerProcess) -> None:
     async with FakeServer(server.url) as fake:
         fake.plan("GET", "silent")
-        http = Http(fake.url, server.token, read_timeout_s=0.05)
+        http = Http(fake.url, Bearer(server.token), read_timeout_s=0.05)
         with pytest.raises(TransferError) as caught:
             await http.ask("GET", "/api/v1/batches")
         await http.aclose()
@@ -180,7 +182,7 @@ async def test_an_answer_that_never_comes_is_a_stall(server: ServerProcess) -> N
 )
 async def test_an_address_that_cannot_be(url: str, kind: FailureKind) -> None:
     async def look() -> None:
-        connection = await connect(UPHAUL, Endpoint(url, "secret"))
+        connection = connect(UPHAUL, Endpoint(url, "secret"))
         try:
             await connection.look("x")
         finally:
@@ -206,19 +208,19 @@ async def test_tls_where_there_is_none() -> None:
 
 async def test_an_unknown_dialect_is_named() -> None:
     with pytest.raises(TransferError, match="carrier-pigeon"):
-        await connect("carrier-pigeon", Endpoint("http://127.0.0.1", None))
+        connect("carrier-pigeon", Endpoint("http://127.0.0.1", None))
 
 
 @pytest.mark.parametrize("token", ["geheim\n", "gehéim", "\0geheim"])
 async def test_a_token_that_cannot_be_one_is_not_repeated(token: str) -> None:
     with pytest.raises(TransferError) as caught:
-        await connect(UPHAUL, Endpoint("http://127.0.0.1", token))
+        connect(UPHAUL, Endpoint("http://127.0.0.1", token))
     assert (caught.value.failure.kind, "geh" in str(caught.value)) == (K.SIGN_IN, False)
 
 
 async def test_the_token_is_in_no_error_and_no_repr(server: ServerProcess) -> None:
     endpoint = Endpoint("http://127.0.0.1:9", "very-secret")
-    connection = await connect(UPHAUL, endpoint)
+    connection = connect(UPHAUL, endpoint)
     with pytest.raises(TransferError) as caught:
         await connection.look("x")
     await connection.aclose()

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.domain.failure import CancelledElsewhereError, Failure, FailureKind, RemoteGoneError, TransferError
@@ -119,9 +119,13 @@ class MemoryConnection:
             return RemoteFile(remote_id, RemoteState.UNKNOWN)
         return RemoteFile(remote_id, file.state, len(file.content), file.size_bytes)
 
-    async def find(self, key: str) -> RemoteFile | None:
-        file = self._server.by_key(key)
-        return await self.look(file.id) if file else None
+    async def greet(self) -> Abilities:
+        self._server.ask("greet")
+        return self.abilities
+
+    async def find(self, outgoings: Sequence[Outgoing]) -> Mapping[str, RemoteFile]:
+        found = {each.key: self._server.by_key(each.key) for each in outgoings}
+        return {key: await self.look(file.id) for key, file in found.items() if file}
 
     async def open_batch(self, name: str, key: str) -> RemoteBatch:
         self._server.ask(f"open {name}")
@@ -157,9 +161,10 @@ class MemoryConnection:
                 self._cancel(file)
         return CancelAnswer(200, "Batch upload cancelled successfully")
 
-    async def delete_file(self, remote_id: str) -> None:
-        self._server.ask(f"delete {remote_id}")
-        self._server.files.pop(remote_id, None)
+    async def delete_files(self, remote_ids: Sequence[str]) -> None:
+        for remote_id in remote_ids:
+            self._server.ask(f"delete {remote_id}")
+            self._server.files.pop(remote_id, None)
 
     async def aclose(self) -> None:
         self._server.connections_open -= 1

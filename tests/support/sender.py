@@ -14,6 +14,7 @@ from app.domain.failure import FailureKind, TransferError
 from app.domain.transfer import Transfer
 from app.engine.reader import FileFeed
 from app.remote import tusfields
+from app.remote.auth import Bearer
 from app.remote.base import Outgoing, RemoteFile, RemoteServer, Sent
 from app.remote.http import Http
 from app.remote.uphaul import UphaulServer
@@ -77,7 +78,7 @@ class Sender:
     """One connection to our server, at an address that may be a proxy's, and the threads that read files."""
 
     def __init__(self, url: str, token: str, executor: ThreadPoolExecutor, chunk_bytes: int) -> None:
-        self.server = UphaulServer(Http(url, token, read_timeout_s=20), chunk_bytes=chunk_bytes)
+        self.server = UphaulServer(Http(url, Bearer(token), read_timeout_s=20), chunk_bytes=chunk_bytes)
         self.bytes_server: RemoteServer = self.server
         self._executor = executor
 
@@ -147,7 +148,7 @@ async def begin(server: ServerProcess, parcel: Parcel, offset: int, content: byt
     async def blocks() -> AsyncIterator[bytes]:
         yield data
 
-    http = Http(server.url, server.token)
+    http = Http(server.url, Bearer(server.token))
     answer = await http.stream_body("POST", "/files", headers=headers, size_bytes=len(data), blocks=blocks())
     parcel.remote_id = answer.headers["location"].rpartition("/")[2]
     await http.aclose()

@@ -1,0 +1,119 @@
+"""The only module that knows websockets: one socket to one server, with its errors turned into failures."""
+
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
+
+from app import __version__
+from app.domain.failure import Failure, FailureKind, TransferError
+from app.remote.account import Account
+from app.remote.answer import STATUS_KINDS
+from app.remote.tls import context_for
+
+_K = FailureKind
+_HANDSHAKE_S = 20.0
+_CLOSE_S = 2.0
+_MOST_BYTES = 4 * 2**20
+
+
+class SocketClosedError(Exception):
+    """The socket is closed, by whom ever. ``code`` is 1006 if there was no closing frame."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"closed with {code} {reason}".strip())
+        self.code = code
+        self.reason = reason
+
+
+class WebSocket:
+    """An open socket; used by one reader and one writer, closed by its owner.
+
+    A ping goes out every 20 s; a peer that answers none for 20 s is as good as gone (SocketClosedError).
+    """
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    async def send(self, data: str | bytes | memoryview) -> None:
+        """Send one text or binary frame; waits while the server does not read. Raises SocketClosedError."""
+        try:
+            await self._connection.send(data)
+        except ConnectionClosed as closed:
+            raise _closed(closed) from None
+
+    async def receive(self) -> str | bytes:
+        """Return the next message. Raises SocketClosedError."""
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed as closed:
+            raise _closed(closed) from None
+
+    async def aclose(self) -> None:
+        """Close it in order; a peer that does not answer is left after 2 s."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+async def open_socket(account: Account, path: str, *, headers: Mapping[str, str] | None = None) -> WebSocket:
+    """Open a socket at *path* (absolute, percent-encoded, with its query) of the account's server.
+
+    No Origin goes out: the servers we know refuse a foreign one. Raises TransferError; its ``http_status`` is that of
+    a refused handshake.
+    """
+    parts = urlsplit(account.endpoint.url)
+    secure = parts.scheme == "https"
+    path, _, query = path.partition("?")
+    url = urlunsplit(("wss" if secure else "ws", parts.netloc, path, query, ""))
+    proxy = account.endpoint.way.proxy
+    try:
+        connection = await connect(
+            url,
+            additional_headers=dict(headers or {}),
+            user_agent_header=f"uphaul/{__version__}",
+            ssl=context_for(account.endpoint.way) if secure else None,
+            proxy={"system": True, "none": None}.get(proxy, proxy),
+            compression=None,
+            open_timeout=_HANDSHAKE_S,
+            close_timeout=_CLOSE_S,
+            max_size=_MOST_BYTES,
+        )
+    except InvalidStatus as refused:
+        status = refused.response.status_code
+        failure = Failure(
+            STATUS_KINDS.get(status, _K.SERVER_ERROR), f"the WebSocket was refused ({status})", status
+        )
+    except ssl.SSLError as error:
+        failure = Failure(_K.TLS, getattr(error, "verify_message", "") or "the TLS handshake failed")
+    except (InvalidURI, InvalidHandshake, WebSocketException, EOFError) as error:
+        failure = Failure(_K.NOT_A_SERVER, f"no WebSocket answers here ({type(error).__name__})")
+    except TimeoutError:
+        failure = Failure(_K.UNREACHABLE, "no answer")
+    except OSError as error:
+        failure = Failure(_K.UNREACHABLE, str(error))
+    else:
+        return WebSocket(connection)
+    # Outside of the handlers: the foreign error holds the address and headers.
+    raise TransferError(failure)
+
+
+def _closed(error: ConnectionClosed) -> SocketClosedError:
+    frame = error.rcvd
+    return SocketClosedError(frame.code, frame.reason) if frame else SocketClosedError(1006, "")
