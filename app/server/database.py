@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, event, inspect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql import Executable
@@ -18,10 +22,24 @@ from app.server.events import Event, Events
 from app.server.problems import Problem
 from app.server.schema import HEAD
 
+log = logging.getLogger("uphaul.server")
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 BUSY_SECONDS = 10
+PROBE_BUSY_SECONDS = 1
+_TROUBLES = {
+    "SQLITE_BUSY": "is locked by another process",
+    "SQLITE_LOCKED": "is locked by another process",
+    "SQLITE_CANTOPEN": "cannot be opened",
+    "SQLITE_READONLY": "is read-only",
+    "SQLITE_IOERR": "cannot be read or written",
+    "SQLITE_CORRUPT": "is damaged",
+    "SQLITE_NOTADB": "is damaged",
+    "SQLITE_FULL": "has no room left on the disk",
+}
+"""What SQLite's error codes, up to their details, say about the whole database."""
 
 
 class Transaction:
@@ -80,7 +98,9 @@ class Database:
     def __init__(self, path: Path, events: Events, wake: Callable[[str], None]) -> None:
         self._events = events
         self._wake = wake
+        self._path = path
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="uphaul-writer")
+        self._prober = ThreadPoolExecutor(1, thread_name_prefix="uphaul-probe")
         # The writer's one connection is used by the writer thread alone, but made and closed by others.
         self._write_engine = create_engine(
             f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
@@ -94,6 +114,7 @@ class Database:
     async def open(self) -> None:
         """Bring the tables up to date; several servers may start at the same moment."""
         await asyncio.get_running_loop().run_in_executor(self._writer, self._migrate)
+        self._opened = os.stat(self._path)
 
     def _migrate(self) -> None:
         with (
@@ -131,8 +152,10 @@ class Database:
                 for who in transaction.wakes:
                     self._wake(who)
                 return result
-        except OperationalError as error:
-            raise _problem(error) from error
+        except DatabaseError as error:
+            if (problem := _problem(error)) is None:
+                raise
+            raise problem from error
 
     async def read(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -141,14 +164,24 @@ class Database:
         try:
             async with self._read_engine.connect() as connection:
                 return await connection.run_sync(work, *args, **kwargs)
-        except OperationalError as error:
-            raise _problem(error) from error
+        except DatabaseError as error:
+            if (problem := _problem(error)) is None:
+                raise
+            raise problem from error
+
+    async def probe(self) -> None:
+        """See whether the database that was opened still lies there and takes a write; nobody else's connection is needed for that.
+
+        Raises `Problem("database_unavailable")`, which says why.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._prober, _probe, self._path, self._opened)
 
     async def close(self) -> None:
         """Finish the transaction that runs, close every connection and end the threads."""
         await self._read_engine.dispose()
         await asyncio.get_running_loop().run_in_executor(self._writer, self._write_engine.dispose)
         self._writer.shutdown()
+        self._prober.shutdown(wait=False)
 
 
 def _prepare(engine: Engine, *, begin: str) -> None:
@@ -169,13 +202,47 @@ def _prepare(engine: Engine, *, begin: str) -> None:
         connection.exec_driver_sql(begin)
 
 
-def _problem(error: OperationalError) -> Exception:
-    name = getattr(error.orig, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+def _problem(error: DatabaseError) -> Problem | None:
+    name = _error_name(error.orig)
+    if name in {"SQLITE_BUSY", "SQLITE_LOCKED"}:
         return Problem("database_busy", headers={"Retry-After": "1"})
     if name == "SQLITE_FULL":
         return Problem("disk_full")
-    return error
+    if name in _TROUBLES:
+        log.error("event=database_unavailable error=%s", error.orig)
+        return Problem("database_unavailable", f"The database {_TROUBLES[name]}.")
+    return None
+
+
+def _error_name(error: BaseException | None) -> str:
+    """Return SQLite's name of what is wrong without its details: SQLITE_READONLY_DBMOVED is SQLITE_READONLY."""
+    return "_".join(str(getattr(error, "sqlite_errorname", "")).split("_")[:2])
+
+
+def _probe(path: Path, opened: os.stat_result) -> None:
+    """SQLite alone would not see it all: it reuses descriptors, and reads a strange file by the journal beside it."""
+    trouble = None
+    try:
+        if not os.path.samestat(os.stat(path), opened):
+            trouble = "was replaced by another file"
+        elif not os.access(path, os.W_OK):
+            trouble = _TROUBLES["SQLITE_READONLY"]
+        else:
+            _begin_to_write(path)
+    except OSError:
+        trouble = _TROUBLES["SQLITE_CANTOPEN"]
+    except sqlite3.Error as error:
+        trouble = _TROUBLES.get(_error_name(error), f"cannot be used: {error}")
+    if trouble is not None:
+        raise Problem("database_unavailable", f"The database {trouble}.")
+
+
+def _begin_to_write(path: Path) -> None:
+    address = f"{path.absolute().as_uri()}?mode=rw"  # must be there: a missing one is not made anew
+    with closing(sqlite3.connect(address, PROBE_BUSY_SECONDS, isolation_level=None, uri=True)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("SELECT 1 FROM batches LIMIT 1")
+        connection.execute("ROLLBACK")
 
 
 def _revision(connection: Connection) -> str | None:

@@ -106,13 +106,13 @@ class Gate:
         return there.value > here.value
 
     async def _identify(self, api: Api, scope: Scope, path: str) -> bool:
-        """Say who it is; False if that must be somebody and is nobody."""
-        user = await api.authenticate(Headers(scope=scope))
+        """Say who it is; False if that must be somebody and is nobody. Where nobody is asked, the database is not needed."""
+        is_page = path == OPENAPI_PATH and scope.get("method") in {"GET", "HEAD"}
+        is_open = path in api.open_paths or is_page
+        user = None if is_open else await api.authenticate(Headers(scope=scope))
         scope["state"]["user"] = user
         scope["state"]["owner"] = user.id if user is not None else ""
-        if user is not None or scope["type"] == "websocket" or scope["method"] == "OPTIONS":
-            return True
-        return path in api.open_paths or (path == OPENAPI_PATH and scope["method"] in {"GET", "HEAD"})
+        return is_open or user is not None or scope["type"] == "websocket" or scope["method"] == "OPTIONS"
 
 
 def _served(api: Api, scope: Scope, alias: str) -> Match:

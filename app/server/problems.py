@@ -51,6 +51,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "checksum_mismatch": (460, "The bytes that arrived do not have the checksum that was sent."),
     "internal_error": (500, "The server made a mistake; its log has the details."),
     "database_busy": (503, "The database is busy; try again."),
+    "database_unavailable": (503, "The database cannot be used."),
     "stopping": (503, "The server is stopping; what arrived is kept."),
     "disk_full": (507, "There is not enough free disk space on the server."),
 }

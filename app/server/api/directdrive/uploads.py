@@ -298,6 +298,6 @@ async def _saved(cancel: Awaitable[T]) -> T:
     except SQLAlchemyError:
         log.exception("event=cancel_not_saved")
     except Problem as problem:
-        if problem.code not in {"database_busy", "disk_full"}:
+        if problem.code not in {"database_busy", "database_unavailable", "disk_full"}:
             raise
     raise Problem("internal_error", "Failed to update file status")

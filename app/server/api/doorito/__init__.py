@@ -6,8 +6,9 @@ read into their gaps and why.
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import Response
-from sqlalchemy import Connection, text
 from starlette.responses import JSONResponse
 
 from app.server.api.doorito import batches, rules, sessions
@@ -16,6 +17,8 @@ from app.server.api.doorito.shelf import Shelf
 from app.server.api.room import Api, bearer, room_app
 from app.server.core import Core
 from app.server.problems import Problem
+
+READY_SECONDS = 5
 
 
 def mount(core: Core) -> Api:
@@ -31,10 +34,11 @@ def mount(core: Core) -> Api:
 
     @app.get("/ready")
     async def ready() -> Response:
-        """The database answers and the disk takes bytes."""
+        """The database takes a write and the disk takes bytes."""
         try:
-            await core.database.read(_ask)
-            core.storage.require_room(0)
+            async with asyncio.timeout(READY_SECONDS):
+                await core.database.probe()
+                await core.on_disk(core.storage.require_room, 0)
         except (Problem, OSError) as error:
             return JSONResponse({"status": "unavailable", "detail": _why(error)}, 503)
         return JSONResponse({"status": "ok"})
@@ -53,9 +57,7 @@ def mount(core: Core) -> Api:
     )
 
 
-def _ask(connection: Connection) -> None:
-    connection.execute(text("SELECT 1 FROM batches LIMIT 1"))
-
-
 def _why(error: Problem | OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return f"The disk did not answer within {READY_SECONDS} seconds."
     return error.detail if isinstance(error, Problem) else "The folder of the data cannot be reached."

@@ -43,7 +43,16 @@ TYPES = frozenset(
     "image/jpeg image/jpg image/png image/webp image/heic image/heif "
     "video/mp4 video/quicktime video/x-msvideo video/webm video/mpeg video/x-flv".split()
 )
-ENDS_ALL = frozenset({"stopping", "database_busy", "batch_cancelled", "invalid_multipart", "upload_stalled"})
+ENDS_ALL = frozenset(
+    {
+        "stopping",
+        "database_busy",
+        "database_unavailable",
+        "batch_cancelled",
+        "invalid_multipart",
+        "upload_stalled",
+    }
+)
 """What is no single file's fault and ends the whole request."""
 CUT = "The request was cut off or malformed; nothing of it was kept."
 DIED = "The server stopped while the files arrived; those that had arrived are kept."
