@@ -7,10 +7,12 @@ from enum import StrEnum, auto
 from app.domain.failure import Failure, FailureKind, TransferError
 from app.remote.account import Account, Endpoint, Line, PlainLine
 from app.remote.base import ParcelLimits, RemoteServer
+from app.remote.doorito import DooritoServer
 from app.remote.http import http_of
 from app.remote.tus import TusServer
 from app.remote.uphaul import UphaulServer
 
+DOORITO = "doorito"
 UPHAUL = "uphaul"
 TUS = "tus"
 
@@ -43,6 +45,10 @@ def _uphaul(account: Account) -> Line:
     return PlainLine(lambda: UphaulServer(http_of(account, account.given_token())))
 
 
+def _doorito(account: Account) -> Line:
+    return PlainLine(lambda: DooritoServer(account))
+
+
 def _tus(account: Account) -> Line:
     def connect() -> RemoteServer:
         http = http_of(account, account.given_token())
@@ -56,6 +62,7 @@ DIALECTS: Mapping[str, Dialect] = {
     each.name: each
     for each in (
         Dialect(UPHAUL, "Uphaul", SignsIn.TOKEN, _uphaul),
+        Dialect(DOORITO, "Doorito", SignsIn.TOKEN, _doorito),
         Dialect(TUS, "tus", SignsIn.TOKEN, _tus, may_be_anonymous=True),
     )
 }
