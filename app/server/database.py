@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, create_engine, event, inspect
+from sqlalchemy import URL, Connection, CursorResult, Engine, create_engine, event, inspect
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
@@ -103,11 +103,13 @@ class Database:
         self._prober = ThreadPoolExecutor(1, thread_name_prefix="uphaul-probe")
         # The writer's one connection is used by the writer thread alone, but made and closed by others.
         self._write_engine = create_engine(
-            f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
+            URL.create("sqlite", database=str(path)),
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False},
         )
         _prepare(self._write_engine, begin="BEGIN IMMEDIATE")
         self._read_engine: AsyncEngine = create_async_engine(
-            f"sqlite+aiosqlite:///{path}", pool_size=4, max_overflow=0, pool_timeout=60
+            URL.create("sqlite+aiosqlite", database=str(path)), pool_size=4, max_overflow=0, pool_timeout=60
         )
         _prepare(self._read_engine.sync_engine, begin="BEGIN")
 

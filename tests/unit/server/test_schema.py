@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import URL, create_engine
 
 import app.server.migrations
 from app.server.api.cell_segmentation_hub import tables as csh
@@ -25,10 +25,11 @@ def test_head_is_the_newest_migration() -> None:
 
 
 async def test_an_empty_database_becomes_what_the_tables_say(tmp_path: Path) -> None:
-    database = Database(tmp_path / "new %20 database.sqlite3", Events(), lambda _: None)
+    path = tmp_path / "new %20 database.sqlite3"
+    database = Database(path, Events(), lambda _: None)
     await database.open()
     await database.close()
-    engine = create_engine(f"sqlite:///{tmp_path / 'new %20 database.sqlite3'}")
+    engine = create_engine(URL.create("sqlite", database=str(path)))
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
