@@ -24,6 +24,7 @@ from app.server import user_command
 from app.server.api import NAMES
 from app.server.config import (
     DEFAULT_EXPIRE_HOURS,
+    DEFAULT_KEEP_EXPORTS_HOURS,
     DEFAULT_MIN_FREE_BYTES,
     DEFAULT_STALL_SECONDS,
     ServerConfig,
@@ -85,6 +86,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a request that brings no byte for so long is given up; what arrived is kept (default: 60)",
     )
     parser.add_argument(
+        "--keep-exports-hours",
+        type=_hours,
+        default=DEFAULT_KEEP_EXPORTS_HOURS,
+        metavar="H",
+        help="a finished export (Cell Segmentation Hub) leaves the disk after so long (default: 24)",
+    )
+    parser.add_argument(
         "--root-api",
         choices=NAMES,
         metavar="NAME",
@@ -118,6 +126,7 @@ def run(args: argparse.Namespace, *, mount: Callable[[Core], list[Api]] | None =
         min_free_bytes=args.min_free,
         expire_after=timedelta(hours=args.expire_hours),
         stall_seconds=args.stall_seconds,
+        keep_exports=timedelta(hours=args.keep_exports_hours),
         root_api=args.root_api,
         rate_limit_factor=args.rate_limits,
         webhook=_webhook(args.webhook_url),

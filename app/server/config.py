@@ -9,6 +9,7 @@ from pathlib import Path
 DEFAULT_MIN_FREE_BYTES = 100 * 1024 * 1024
 DEFAULT_EXPIRE_HOURS = 72.0
 DEFAULT_STALL_SECONDS = 60.0
+DEFAULT_KEEP_EXPORTS_HOURS = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class ServerConfig:
     expire_after: timedelta = timedelta(hours=DEFAULT_EXPIRE_HOURS)
     stall_seconds: float = DEFAULT_STALL_SECONDS
     """A request body that brings no byte for so long is given up; what arrived is kept."""
+    keep_exports: timedelta = timedelta(hours=DEFAULT_KEEP_EXPORTS_HOURS)
+    """A finished export of the Cell Segmentation Hub leaves the disk after so long."""
     root_api: str | None = None
     """The API that is served at the root as well."""
     rate_limit_factor: float | None = 1.0

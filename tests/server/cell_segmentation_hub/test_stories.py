@@ -209,7 +209,7 @@ def test_an_item_in_work_is_cancelled_and_the_next_one_is_done(server: ServerPro
         ]["id"]
         fast = send(client, here, "fast.png").json()["data"]["images"][0]["id"]
         body = {"imageIds": [slow, fast], "projectId": here}
-        items = [one["id"] for one in client.post("/api/queue/batch", json=body).json()["data"]["queueItems"]]
+        items = [one["id"] for one in client.post("/api/queue/batch", json=body).json()["data"]["queueEntries"]]
         until(lambda: client.get(f"/api/queue/projects/{here}/stats").json()["data"]["processing"])
         codes = [client.delete(f"/api/queue/items/{items[0]}").status_code for _ in range(2)]
         until(lambda: client.get(f"/api/images/{fast}").json()["data"]["segmentationStatus"] == "segmented")

@@ -44,16 +44,27 @@ class RegisterIn(BaseModel):
 
 def add(app: FastAPI, core: Core) -> None:
     """Add the routes."""
+    _add_doors(app, core)
+    _add_session(app, core)
+
+
+def _add_doors(app: FastAPI, core: Core) -> None:
+    async def let_in(request: Request, user: User, message: str, seconds: int, status: int) -> JSONResponse:
+        tokens = await core.accounts.issue(user, access_seconds=ACCESS_SECONDS, refresh_seconds=seconds)
+        answer = success({"user": shown(user)}, message, status)
+        _set_cookies(request, answer, tokens, seconds)
+        return answer
 
     @app.post("/api/auth/register")
     async def register(request: Request, body: RegisterIn) -> JSONResponse:
+        """Make an account and let it in."""
         core.limits.take(LOGIN_RATE, "csh-register", address(request))
         if not _EMAIL.fullmatch(body.email):
             raise invalid(email="Neplatný formát emailu")
         if len(body.password) < _SHORTEST_PASSWORD:
             raise invalid(password=f"Heslo musí mít alespoň {_SHORTEST_PASSWORD} znaků")
         user = await core.accounts.register(body.email, body.password)
-        return await _let_in(request, user, "Registrace byla úspěšná", REFRESH_SECONDS, HTTPStatus.CREATED)
+        return await let_in(request, user, "Registrace byla úspěšná", REFRESH_SECONDS, HTTPStatus.CREATED)
 
     @app.post("/api/auth/login")
     async def login(request: Request, body: LoginIn) -> JSONResponse:
@@ -65,29 +76,15 @@ def add(app: FastAPI, core: Core) -> None:
             raise Problem("unauthorized", "Neplatné přihlašovací údaje")
         core.limits.give_back(LOGIN_RATE, *key)
         seconds = LONG_REFRESH_SECONDS if body.rememberMe else REFRESH_SECONDS
-        return await _let_in(request, user, "Přihlášení bylo úspěšné", seconds, HTTPStatus.OK)
+        return await let_in(request, user, "Přihlášení bylo úspěšné", seconds, HTTPStatus.OK)
 
-    async def _let_in(request: Request, user: User, message: str, seconds: int, status: int) -> JSONResponse:
-        tokens = await core.accounts.issue(user, access_seconds=ACCESS_SECONDS, refresh_seconds=seconds)
-        answer = success({"user": shown(user)}, message, status)
-        _set_cookies(request, answer, tokens, seconds)
-        return answer
 
+def _add_session(app: FastAPI, core: Core) -> None:
     @app.post("/api/auth/refresh-token")
     @app.post("/api/auth/refresh", include_in_schema=False)
     async def refresh(request: Request) -> JSONResponse:
         """Exchange the refresh cookie for new ones; it works once."""
-        token = request.cookies.get("refresh_token")
-        if not token:
-            raise Problem("unauthorized", "Chybí refresh token")
-        try:
-            _, tokens = await core.accounts.refresh(
-                token, access_seconds=ACCESS_SECONDS, refresh_seconds=LONG_REFRESH_SECONDS
-            )
-        except Problem as problem:
-            if problem.code != "token_invalid":
-                raise
-            raise Problem("unauthorized", "Neplatný nebo vypršený refresh token") from None
+        tokens = await _exchanged(core, request.cookies.get("refresh_token"))
         answer = success(None, "Token byl úspěšně obnoven")
         _set_cookies(request, answer, tokens, LONG_REFRESH_SECONDS)
         return answer
@@ -104,9 +101,24 @@ def add(app: FastAPI, core: Core) -> None:
 
     @app.get("/api/auth/profile")
     async def profile(request: Request) -> JSONResponse:
+        """Show who asks."""
         if request.state.user is None:
             raise Problem("unauthorized", NO_TOKEN)
         return success({"user": shown(request.state.user)})
+
+
+async def _exchanged(core: Core, token: str | None) -> Tokens:
+    if not token:
+        raise Problem("unauthorized", "Chybí refresh token")
+    try:
+        _, tokens = await core.accounts.refresh(
+            token, access_seconds=ACCESS_SECONDS, refresh_seconds=LONG_REFRESH_SECONDS
+        )
+    except Problem as problem:
+        if problem.code != "token_invalid":
+            raise
+        raise Problem("unauthorized", "Neplatný nebo vypršený refresh token") from None
+    return tokens
 
 
 def shown(user: User) -> dict[str, object]:

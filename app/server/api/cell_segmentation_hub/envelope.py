@@ -47,6 +47,11 @@ def missing(what: str) -> Problem:
     return Problem("not_found", what)
 
 
+def generic(text: str) -> Problem:
+    """Return a refusal with the code that the original gives to plain sentences."""
+    return Problem("invalid_request", text, extra={"code": "GENERIC_ERROR"})
+
+
 def conflict(text: str, **details: object) -> Problem:
     """Return the refusal of what does not fit the state; *details* as in the envelope."""
     return Problem("conflict", text, extra={"details": details} if details else None)
@@ -66,6 +71,7 @@ def refuse(problem: Problem) -> Response:
         text = NO_TOKEN if problem.detail == CODES["unauthorized"][1] else problem.detail
     elif code == "BAD_REQUEST" and status != 405:
         status = 400
+    code = body.pop("code", code)
     if "details" not in body and body:
         body = {"details": body}
     return JSONResponse({"success": False, "error": text, "code": code, **body}, status, problem.headers)

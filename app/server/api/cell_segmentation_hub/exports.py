@@ -1,69 +1,36 @@
-"""Export jobs: a project's images and what the queue found in them, as one ZIP."""
+"""Export jobs: a project's images and what the queue found in them, as one ZIP, for all who share the project."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
-import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from fastapi import FastAPI, Request
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from app.server import jobs as job_rules
-from app.server.api.cell_segmentation_hub import projects
+from app.server.api.cell_segmentation_hub import packing, projects
 from app.server.api.cell_segmentation_hub.envelope import missing, owner_of, said, uuid
 from app.server.api.cell_segmentation_hub.images import SEGMENT
-from app.server.api.cell_segmentation_hub.queue import dashed
+from app.server.api.cell_segmentation_hub.packing import EXPORT
+from app.server.api.cell_segmentation_hub.queueing import dashed
 from app.server.api.cell_segmentation_hub.sockets import Sockets
 from app.server.api.cell_segmentation_hub.tables import images
 from app.server.core import Core
 from app.server.database import Transaction
 from app.server.jobs import JobRecord, NewJob
-from app.server.names import numbered
+from app.server.names import numbered, safe_name
 from app.server.problems import Problem
-from app.server.runner import Work
 from app.server.schema import jobs
 from app.server.states import JobStatus
-from app.server.storage import Storage
 
-EXPORT = "csh_export"
-BLOCK_BYTES = 1024 * 1024
-_STATUS = {JobStatus.QUEUED: "pending"}
-
-
-def path_of(storage: Storage, job_id: str) -> Path:
-    """Return where the ZIP of an export is."""
-    return storage.parts_dir / f"csh-export-{job_id}.zip"
-
-
-def export(work: Work) -> Mapping[str, Any]:
-    """Write the ZIP; one that is not wanted any more, or fails, leaves nothing behind."""
-    path = path_of(work.storage, work.job.id)
-    unfinished = path.with_suffix(".new")
-    listed = work.job.payload["images"]
-    total_bytes, done_bytes = sum(one["size"] for one in listed) or 1, 0
-    found: dict[str, Any] = {}
-    try:
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as packed:
-            for one in listed:
-                source = work.storage.stored_file(one["path"])
-                with open(source, "rb") as stored, packed.open(f"images/{one['name']}", "w") as copy:
-                    while block := stored.read(BLOCK_BYTES):
-                        copy.write(block)
-                        done_bytes += len(block)
-                        work.progress(95 * done_bytes // total_bytes, "images")
-                found[one["name"]] = one["segmentation"]
-            packed.writestr("annotations.json", json.dumps(found, ensure_ascii=False))
-        work.progress(99, "compression")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return {"bytes": path.stat().st_size, "images": len(listed)}
+PATIENCE_SECONDS = 5.0
+LOOK_SECONDS = 0.05
+_WORDS = {JobStatus.QUEUED: "pending"}
 
 
 def _start(tx: Transaction, user: str, project_id: str, now: str) -> str:
@@ -82,10 +49,11 @@ def _start(tx: Transaction, user: str, project_id: str, now: str) -> str:
     taken: set[str] = set()
     listed = []
     for row in tx.execute(select(images, result).where(wanted).order_by(images.c.seq)):
-        name, number = row.name, 1
+        own = name = safe_name(row.name)
+        number = 1
         while name.casefold() in taken:
             number += 1
-            name = numbered(row.name, number)
+            name = numbered(own, number)
         taken.add(name.casefold())
         found = json.loads(row.result) if row.result else None
         listed.append({"name": name, "path": row.stored_path, "size": row.size_bytes, "segmentation": found})
@@ -93,71 +61,115 @@ def _start(tx: Transaction, user: str, project_id: str, now: str) -> str:
     return job_rules.enqueue(tx, NewJob(EXPORT, user, payload=payload), now)
 
 
+def find(connection: Connection, user: str, project_id: str, job_id: str) -> JobRecord:
+    """Return an export of a project that *user* may see, whoever asked for it; raises the 404."""
+    project = projects.get(connection, user, project_id)
+    wanted = (jobs.c.id == UUID(uuid(job_id, "jobId")).hex) & (jobs.c.kind == EXPORT)
+    row = connection.execute(select(jobs.c.id, jobs.c.owner).where(wanted)).first()
+    job = None if row is None else job_rules.get(connection, row.owner, row.id)
+    if job is None or job.payload["project_id"] != project.id:
+        raise missing("Export job not found")
+    return job
+
+
+class _Cancels:
+    """Cancels exports, by route and by socket."""
+
+    def __init__(self, core: Core, sockets: Sockets) -> None:
+        self._core, self._sockets = core, sockets
+
+    async def cancel(self, user: str, project_id: str, job_id: str) -> bool:
+        """Stop an export and remove what it wrote; False if a process that does not react still holds that.
+
+        Raises the 404, or 400 with the state if it is over.
+        """
+        core = self._core
+        job = await core.database.read(find, user, project_id, job_id)
+        try:
+            await core.cancel_job(job.owner, job.id, user)
+        except Problem as problem:
+            if problem.code != "not_cancellable":
+                raise
+            status = str(problem.extra["status"])
+            raise Problem("not_cancellable", f"Export already {status}", extra={"status": status}) from None
+        is_clean = await self._clean_up(job.id)
+        told = {"jobId": dashed(job.id), "projectId": job.payload["project_id"], "cancelledBy": "user"}
+        more = {"progress": job.progress, "cleanupCompleted": is_clean, "message": "Export cancelled by user"}
+        for hearer in {job.owner, user}:
+            await self._sockets.to_user(hearer, "export:cancelled", told | more)
+        return is_clean
+
+    async def _clean_up(self, job_id: str) -> bool:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE_SECONDS
+        while not await self._core.on_disk(packing.drop, self._core.storage, job_id):
+            if loop.time() >= end:
+                return False  # the chores remove it when its process is gone
+            await asyncio.sleep(LOOK_SECONDS)
+        return True
+
+    async def by_socket(self, user: str, asked: Mapping[str, Any]) -> None:
+        """Cancel what a socket names as `jobId`, or as `operationId`."""
+        job_id = str(asked.get("jobId") or asked.get("operationId"))
+        await self.cancel(user, str(asked.get("projectId")), job_id)
+
+
+async def shown(core: Core, job: JobRecord) -> dict[str, Any]:
+    """Return an export as the wire has it; it is `cancelling` as long as something of it is on the disk."""
+    status, message, expires_at = _WORDS.get(job.status, job.status.value), job.error or job.stage, None
+    if job.status is JobStatus.CANCELLED and not await core.on_disk(packing.is_clean, core.storage, job.id):
+        status = "cancelling"
+    elif job.status is JobStatus.COMPLETED and job.completed_at is not None:
+        expires_at = packing.expires_at(core, job.completed_at)
+        if not await core.on_disk(packing.path_of(core.storage, job.id).is_file):
+            message = "Export has expired"
+    return {
+        "id": dashed(job.id),
+        "projectId": job.payload["project_id"],
+        "status": status,
+        "progress": job.progress,
+        "message": message,
+        "createdAt": job.created_at,
+        "completedAt": job.completed_at,
+        "expiresAt": expires_at,
+    }
+
+
 def add(app: FastAPI, core: Core, sockets: Sockets) -> None:
     """Add the routes and the work."""
-    core.processors[EXPORT] = export
-
-    async def find(user: str, project_id: str, job_id: str) -> JobRecord:
-        project = await core.database.read(projects.get, user, project_id)
-        wanted = UUID(uuid(job_id, "jobId")).hex
-        try:
-            job = await core.database.read(job_rules.get, user, wanted)
-        except Problem:
-            raise missing("Export job not found") from None
-        if job.kind != EXPORT or job.payload["project_id"] != project.id:
-            raise missing("Export job not found")
-        return job
-
-    async def cancel(user: str, project_id: str, job_id: str) -> None:
-        job = await find(user, project_id, job_id)
-        try:
-            await core.cancel_job(user, job.id, user)
-        except Problem as problem:
-            status = problem.extra.get("status", job.status.value)
-            raise Problem("not_cancellable", f"Export already {status}", extra={"status": status}) from None
-        await core.on_disk(path_of(core.storage, job.id).unlink, missing_ok=True)
-        told = {"jobId": dashed(job.id), "projectId": job.payload["project_id"], "cancelledBy": "user"}
-        more = {
-            "progress": job.progress,
-            "cleanupCompleted": True,
-            "message": "Export job cancelled successfully",
-        }
-        await sockets.to_user(user, "export:cancelled", told | more)
-
-    async def cancel_by_socket(user: str, asked: Mapping[str, Any]) -> None:
-        await cancel(user, str(asked.get("projectId")), str(asked.get("jobId") or asked.get("operationId")))
-
-    sockets.cancels["export"] = cancel_by_socket
-    sockets.on("export:cancel", cancel_by_socket)
+    core.processors[EXPORT] = packing.export
+    cancels = _Cancels(core, sockets)
+    sockets.cancels["export"] = cancels.by_socket
+    sockets.on("export:cancel", cancels.by_socket)
 
     @app.post("/api/projects/{id}/export")
     async def start_export(request: Request, id: str) -> JSONResponse:
+        """Ask for the ZIP of a project as it is now."""
         job_id = await core.database.write(_start, owner_of(request), id, core.now())
         return said("Export job started successfully", jobId=dashed(job_id))
 
+    @app.post("/api/projects/{id}/export/{job_id}/cancel")
+    async def cancel_export(request: Request, id: str, job_id: str) -> JSONResponse:
+        """Stop an export; nothing it wrote is left when the answer is 200."""
+        if await cancels.cancel(owner_of(request), id, job_id):
+            return said("Export job cancelled successfully")
+        return JSONResponse({"success": True, "message": "Export is being cancelled"}, 202)
+
+    _add_results(app, core)
+
+
+def _add_results(app: FastAPI, core: Core) -> None:
     @app.get("/api/projects/{id}/export/{job_id}/status")
     async def export_status(request: Request, id: str, job_id: str) -> JSONResponse:
-        job = await find(owner_of(request), id, job_id)
-        shown = {
-            "id": dashed(job.id),
-            "projectId": job.payload["project_id"],
-            "status": _STATUS.get(job.status, job.status.value),
-            "progress": job.progress,
-            "message": job.error or job.stage,
-            "createdAt": job.created_at,
-            "completedAt": job.completed_at,
-        }
-        return JSONResponse(shown)
+        """Show how an export stands."""
+        job = await core.database.read(find, owner_of(request), id, job_id)
+        return JSONResponse(await shown(core, job))
 
     @app.get("/api/projects/{id}/export/{job_id}/download")
     async def download(request: Request, id: str, job_id: str) -> Response:
-        job = await find(owner_of(request), id, job_id)
-        path = path_of(core.storage, job.id)
+        """Send the ZIP, until it expires."""
+        job = await core.database.read(find, owner_of(request), id, job_id)
+        path = packing.path_of(core.storage, job.id)
         if job.status is not JobStatus.COMPLETED or not await core.on_disk(path.is_file):
             raise missing("Export file not found")
         return FileResponse(path, filename=f"export-{dashed(job.id)}.zip", media_type="application/zip")
-
-    @app.post("/api/projects/{id}/export/{job_id}/cancel")
-    async def cancel_export(request: Request, id: str, job_id: str) -> JSONResponse:
-        await cancel(owner_of(request), id, job_id)
-        return said("Export job cancelled successfully")

@@ -1,38 +1,27 @@
-"""Images of a project: upload, cancel of an upload, list, show, bytes, delete."""
+"""Images of a project: list, show, bytes."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from uuid import uuid4
 
 from fastapi import FastAPI, Query, Request
-from pydantic import BaseModel, Field
 from sqlalchemy import Connection, func, select
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.types import Receive, Scope, Send
 
-from app.server.api.cell_segmentation_hub import projects, uploads
-from app.server.api.cell_segmentation_hub.arriving import Arrivals
+from app.server.api.cell_segmentation_hub import projects
 from app.server.api.cell_segmentation_hub.envelope import (
-    invalid,
     missing,
     owner_of,
-    refuse,
     success,
     uuid,
     web,
 )
-from app.server.api.cell_segmentation_hub.sockets import Sockets
 from app.server.api.cell_segmentation_hub.tables import images
-from app.server.api.cell_segmentation_hub.uploads import Upload
-from app.server.appending import DisconnectedError
-from app.server.body import RequestBody
 from app.server.core import Core
 from app.server.problems import Problem
 from app.server.schema import jobs
 
 SEGMENT = "csh_segment"
-LINGER_SECONDS = 1.0
 _WORDS = {"completed": "segmented", "cancelled": "no_segmentation", None: "no_segmentation"}
 _SORTS = {
     "name": images.c.name,
@@ -51,28 +40,6 @@ _STATUS = (
 )
 
 
-class _Early(Response):
-    """A refusal before the body is over: the sender may read it for a second, then the connection closes."""
-
-    def __init__(self, request: Request, problem: Problem) -> None:
-        answer = refuse(problem)
-        super().__init__(answer.body, answer.status_code, {"Connection": "close"}, "application/json")
-        self._request = request
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        await RequestBody(self._request.receive, self._request.headers).linger(LINGER_SECONDS)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-class DeleteIn(BaseModel):
-    """Images to delete."""
-
-    imageIds: list[str] = Field(min_length=1, max_length=100)
-    projectId: str
-
-
 def get(connection: Connection, user: str, image_id: str) -> Any:
     """Return the row of an image in a project that *user* may see; raises the 404."""
     wanted = (images.c.file_id == uuid(image_id, "imageId")) & (images.c.is_published == 1)
@@ -84,11 +51,6 @@ def get(connection: Connection, user: str, image_id: str) -> Any:
     except Problem:
         raise missing("Image not found") from None
     return row
-
-
-def _of_upload(connection: Connection, batch_id: str) -> list[Any]:
-    wanted = (images.c.batch_id == batch_id) & (images.c.is_published == 1)
-    return list(connection.execute(select(images, _STATUS).where(wanted).order_by(images.c.seq)))
 
 
 def shown(row: Any, request: Request) -> dict[str, Any]:
@@ -105,12 +67,19 @@ def shown(row: Any, request: Request) -> dict[str, Any]:
         "width": row.width,
         "height": row.height,
         "mimeType": row.mime_type,
+        "isVideoContainer": bool(row.is_video),
         "createdAt": row.created_at,
         "updatedAt": row.updated_at,
         "originalUrl": f"{url}/display",
         "displayUrl": f"{url}/display",
         "thumbnailUrl": f"{url}/thumbnail",
     }
+
+
+def of_upload(connection: Connection, batch_id: str) -> list[Any]:
+    """Return the rows of what an upload brought, in the order of its request."""
+    wanted = (images.c.batch_id == batch_id) & (images.c.is_published == 1)
+    return list(connection.execute(select(images, _STATUS).where(wanted).order_by(images.c.seq)))
 
 
 def _page(
@@ -133,59 +102,13 @@ def _page(
     return list(rows), connection.execute(select(func.count()).select_from(images).where(wanted)).scalar_one()
 
 
-def shown_upload(upload: Upload) -> dict[str, Any]:
-    """Return an upload as the wire has it."""
-    return {
-        "uploadId": upload.id,
-        "projectId": upload.project_id,
-        "status": upload.state.value,
-        "createdAt": upload.created_at,
-        "completedAt": upload.completed_at,
-    }
+def add(app: FastAPI, core: Core) -> None:
+    """Add the routes that read."""
+    _add_showing(app, core)
+    _add_bytes(app, core)
 
 
-def add(app: FastAPI, core: Core, arrivals: Arrivals, sockets: Sockets) -> None:
-    """Add the routes."""
-    _add_uploads(app, core, arrivals, sockets)
-    _add_reading(app, core)
-    _add_deleting(app, core)
-
-
-def _add_uploads(app: FastAPI, core: Core, arrivals: Arrivals, sockets: Sockets) -> None:
-    async def upload_images(request: Request, id: str) -> Response:
-        """Receive images. `X-Upload-Id` (a UUID) names the upload, so that it can be cancelled while it runs."""
-        upload_id = uuid(request.headers.get("x-upload-id") or str(uuid4()), "X-Upload-Id")
-        try:
-            upload, files = await arrivals.take(request, owner_of(request), uuid(id, "id"), upload_id)
-        except DisconnectedError:
-            return Response(status_code=499)  # nobody reads it
-        except Problem as problem:
-            return _Early(request, problem)
-        rows = await core.database.read(_of_upload, upload.batch_id)
-        found = [shown(row, request) for row in rows]
-        done = [{key: one[key] for key in ("id", "name", "originalUrl", "thumbnailUrl")} for one in found]
-        summary = {"totalFiles": len(files), "successCount": len(files), "failedCount": 0}
-        told = {"projectId": upload.project_id, "batchId": upload.id, "summary": summary}
-        await sockets.to_user(upload.owner, "uploadCompleted", {**told, "uploadedImages": done})
-        data = {"images": found, "count": len(found), "failedCount": 0, "uploadId": upload.id}
-        return success(data, f"Úspěšně nahráno {len(found)} obrázků")
-
-    for base in ("projects", "images"):  # the original mounts these routes twice
-        app.post(f"/api/{base}/{{id}}/images", include_in_schema=base == "projects")(upload_images)
-
-    @app.get("/api/projects/{id}/uploads/{upload_id}")
-    async def show_upload(request: Request, id: str, upload_id: str) -> JSONResponse:
-        wanted = uuid(upload_id, "uploadId")
-        return success(shown_upload(await core.database.read(uploads.get, owner_of(request), id, wanted)))
-
-    @app.post("/api/projects/{id}/uploads/{upload_id}/cancel")
-    async def cancel_upload(request: Request, id: str, upload_id: str) -> JSONResponse:
-        """Abort the request in flight; nothing it brought is left when the answer leaves."""
-        data = await arrivals.cancel(owner_of(request), id, uuid(upload_id, "uploadId"))
-        return success(data, "Upload cancelled")
-
-
-def _add_reading(app: FastAPI, core: Core) -> None:
+def _add_showing(app: FastAPI, core: Core) -> None:
     @app.get("/api/projects/{id}/images")
     async def list_images(
         request: Request,
@@ -213,6 +136,8 @@ def _add_reading(app: FastAPI, core: Core) -> None:
             raise missing("Image not found")
         return success(shown(row, request))
 
+
+def _add_bytes(app: FastAPI, core: Core) -> None:
     @app.get("/api/images/{image_id}/display")
     async def display(request: Request, image_id: str) -> Response:
         row = await core.database.read(get, owner_of(request), image_id)
@@ -225,32 +150,3 @@ def _add_reading(app: FastAPI, core: Core) -> None:
         if not await core.on_disk(path.is_file):
             raise missing("Thumbnail not found")
         return FileResponse(path, media_type="image/jpeg")
-
-
-def _add_deleting(app: FastAPI, core: Core) -> None:
-    async def remove(user: str, image_id: str, project_id: str) -> None:
-        row = await core.database.read(get, user, image_id)
-        if row.project_id != project_id:
-            raise missing("Image not found")
-        await core.delete_file(row.owner, row.file_id)
-        await core.database.write(uploads.forget_image, row.file_id)
-
-    @app.delete("/api/images/batch")
-    async def delete_images(request: Request, body: DeleteIn) -> JSONResponse:
-        """Delete up to a hundred; what is not there is named, and no error."""
-        project = await core.database.read(projects.get, owner_of(request), body.projectId)
-        failed: list[str] = []
-        for image_id in body.imageIds:
-            try:
-                await remove(owner_of(request), image_id, project.id)
-            except Problem as problem:
-                if problem.status == 422:
-                    raise invalid(imageIds="Must be valid UUIDs") from None
-                failed.append(image_id)
-        data = {"deletedCount": len(body.imageIds) - len(failed), "failedIds": failed}
-        return success({**data, "errors": ["Image not found"] * len(failed)})
-
-    @app.delete("/api/projects/{id}/images/{image_id}")
-    async def delete_image(request: Request, id: str, image_id: str) -> JSONResponse:
-        await remove(owner_of(request), image_id, uuid(id, "id"))
-        return success(None, "Image deleted")

@@ -20,7 +20,7 @@ from app.server.api.cell_segmentation_hub.envelope import (
     success,
     uuid,
 )
-from app.server.api.cell_segmentation_hub.tables import images, projects, shares
+from app.server.api.cell_segmentation_hub.tables import images, links, projects, shares
 from app.server.core import Core
 from app.server.database import Transaction
 
@@ -150,24 +150,40 @@ def _create(tx: Transaction, user: str, body: ProjectIn, now: str) -> Project:
     return project
 
 
+def of_id(connection: Connection, project_id: str) -> Project:
+    """Return a project, whosever it is."""
+    return Project(*connection.execute(select(*_COLUMNS).where(projects.c.id == project_id)).one())
+
+
+def let_in(tx: Transaction, project_id: str, guest: str, now: str) -> tuple[str, bool]:
+    """Share a project with a user; return the share's id, and whether it is new."""
+    wanted = (shares.c.project_id == project_id) & (shares.c.user_id == guest)
+    known: str | None = tx.execute(select(shares.c.id).where(wanted)).scalar()
+    if known is not None:
+        return known, False
+    share_id = str(uuid4())
+    row = {"id": share_id, "project_id": project_id, "user_id": guest, "created_at": now}
+    tx.execute(shares.insert(), row)
+    return share_id, True
+
+
 def _share(tx: Transaction, user: str, project_id: str, guest: str, now: str) -> str:
     project = require_owner(tx.connection, user, project_id)
     if guest == user:
         raise invalid(email="A project cannot be shared with its owner")
-    wanted = (shares.c.project_id == project.id) & (shares.c.user_id == guest)
-    if tx.execute(select(shares.c.id).where(wanted)).first() is not None:
+    share_id, is_new = let_in(tx, project.id, guest, now)
+    if not is_new:
         raise conflict("Project is already shared with this user")
-    share_id = str(uuid4())
-    row = {"id": share_id, "project_id": project.id, "user_id": guest, "created_at": now}
-    tx.execute(shares.insert(), row)
     return share_id
 
 
 def _unshare(tx: Transaction, user: str, project_id: str, share_id: str) -> None:
     project = require_owner(tx.connection, user, project_id)
-    gone = shares.delete().where(shares.c.id == share_id, shares.c.project_id == project.id)
-    if tx.execute(gone).rowcount == 0:
-        raise missing("Share not found")
+    for table in (shares, links):
+        gone = table.delete().where(table.c.id == share_id, table.c.project_id == project.id)
+        if tx.execute(gone).rowcount:
+            return
+    raise missing("Share not found")
 
 
 def add(app: FastAPI, core: Core) -> None:

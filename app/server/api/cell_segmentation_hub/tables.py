@@ -1,4 +1,4 @@
-"""The tables of this room: projects, who shares them, uploads, and which files are images of a project."""
+"""The tables of this room: projects, who shares them and by which links, uploads, and which files are images of a project."""
 
 from __future__ import annotations
 
@@ -31,6 +31,17 @@ shares = Table(
     Index("ix_csh_shares_user", "user_id"),
 )
 
+links = Table(
+    "csh_links",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project_id", Text, ForeignKey("csh_projects.id"), nullable=False),
+    Column("token", Text, nullable=False, unique=True),  # whoever has it may share the project
+    Column("expires_at", Text),
+    Column("created_at", Text, nullable=False),
+    Index("ix_csh_links_project", "project_id"),
+)
+
 uploads = Table(
     "csh_uploads",
     metadata,
@@ -60,6 +71,7 @@ images = Table(
     Column("size_bytes", Integer, nullable=False),
     Column("width", Integer),
     Column("height", Integer),
+    Column("is_video", Integer, nullable=False, server_default="0"),
     Column("is_published", Integer, nullable=False, server_default="0"),  # 1: its whole upload arrived
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),

@@ -12,18 +12,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Connection, select, update
 
 from app.server import batches
 from app.server.api.cell_segmentation_hub import projects
 from app.server.api.cell_segmentation_hub.envelope import conflict, missing
+from app.server.api.cell_segmentation_hub.intake import Picture
 from app.server.api.cell_segmentation_hub.tables import images, uploads
 from app.server.core import Core
 from app.server.database import Transaction
 from app.server.files import FileRecord
+from app.server.partial import Partial
 from app.server.problems import Problem
 
 ORIGIN = "cell_segmentation_hub"
@@ -89,7 +91,7 @@ def running(connection: Connection, user: str | None = None, project_id: str | N
     return [_record(row) for row in connection.execute(select(*_COLUMNS).where(wanted))]
 
 
-def begin(tx: Transaction, core: Core, user: str, project_id: str, upload_id: str) -> Upload:
+def begin(tx: Transaction, core: Core, user: str, project_id: str, upload_id: str, batch_id: str) -> Upload:
     """Make an upload with its batch; raises the 404 of the project, or the 409 of an id that is used."""
     project = projects.get(tx.connection, user, project_id)
     if find(tx.connection, user, upload_id) is not None:
@@ -103,7 +105,7 @@ def begin(tx: Transaction, core: Core, user: str, project_id: str, upload_id: st
         None,
         now,
         core.storage.has_folder,
-        batch_id=str(uuid4()),
+        batch_id=batch_id,
         origin=ORIGIN,
         extra=extra,
     )
@@ -125,6 +127,7 @@ def on_stored(tx: Transaction, file: FileRecord) -> None:
         "stored_path": file.stored_path,
         "mime_type": file.extra["content_type"],
         "size_bytes": file.size_bytes,
+        "is_video": file.extra.get("is_video", False),
         "created_at": file.completed_at,
         "updated_at": file.completed_at,
     }
@@ -136,14 +139,26 @@ def _state(tx: Transaction, batch_id: str) -> State | None:
     return None if found is None else State(found)
 
 
-def publish(
-    tx: Transaction, upload: Upload, sizes: Mapping[str, tuple[int | None, int | None]], now: str
-) -> None:
+def state(tx: Transaction, upload: Upload) -> State:
+    """Return where an upload stands now."""
+    return _record(_row(tx.connection, upload.batch_id)).state
+
+
+def of_batch(connection: Connection, batch_id: str) -> Upload:
+    """Return the upload of a batch, whosever it is."""
+    return _record(_row(connection, batch_id))
+
+
+def _row(connection: Connection, batch_id: str) -> Any:
+    return connection.execute(select(*_COLUMNS).where(uploads.c.batch_id == batch_id)).one()
+
+
+def publish(tx: Transaction, upload: Upload, pictures: Mapping[str, Picture], now: str) -> None:
     """Let all images of an upload be seen, at once; raises `Problem("cancelled")` if a cancel was first."""
     if not move(tx, upload, (State.UPLOADING,), State.COMPLETED, now):
         raise Problem("cancelled")
-    for file_id, (width, height) in sizes.items():
-        seen = {"is_published": 1, "width": width, "height": height, "updated_at": now}
+    for file_id, picture in pictures.items():
+        seen = {"is_published": 1, "width": picture.width, "height": picture.height, "updated_at": now}
         tx.execute(update(images).where(images.c.file_id == file_id).values(seen))
 
 
@@ -170,11 +185,17 @@ def start_cancel(tx: Transaction, user: str, project_id: str, upload_id: str, no
     return upload
 
 
-def image_ids(connection: Connection, batch_id: str) -> list[str]:
-    """Return the files of an upload that were stored."""
-    return list(connection.execute(select(images.c.file_id).where(images.c.batch_id == batch_id)).scalars())
+def life_path(core: Core, batch_id: str) -> Path:
+    """Return the file that the request which brings an upload holds locked."""
+    return core.storage.parts_dir / f"csh-{batch_id}"
 
 
-def forget_image(tx: Transaction, file_id: str) -> None:
-    """Forget the image of a file."""
-    tx.execute(images.delete().where(images.c.file_id == file_id))
+def let_go(alive: Partial) -> None:
+    """Remove such a file, and give its lock back."""
+    try:
+        alive.path.unlink(missing_ok=True)  # first, so that nobody can lock what is about to go
+    except PermissionError:  # Windows: not while it is open
+        alive.close()
+        alive.path.unlink(missing_ok=True)
+    finally:
+        alive.close()
