@@ -27,6 +27,8 @@ from app.server.database import Database, Transaction
 from app.server.problems import Problem
 from app.server.schema import tokens, users
 
+MOST_NAME_CHARACTERS = 254
+"""As many as an e-mail address may have."""
 MOST_HASHINGS = 2
 """Argon2 wants 64 MiB and a core each time: so many at once."""
 
@@ -81,7 +83,10 @@ class Accounts:
         self._hashing = asyncio.Semaphore(MOST_HASHINGS)
 
     async def register(self, name: str, password: str) -> User:
-        """Make a user; raises `Problem("name_taken")`. What a good name or password is, is the caller's business."""
+        """Make a user; raises `Problem` name_taken, or validation_failed for a text that cannot be kept.
+
+        What a good name or password is, is the caller's business.
+        """
         hashed = await self._hash(password)
         return await self._database.write(add_user, name, hashed, iso(self._clock()))
 
@@ -97,7 +102,10 @@ class Accounts:
 
     async def _hash(self, password: str) -> str:
         async with self._hashing:
-            return await asyncio.to_thread(hash_password, password)
+            try:
+                return await asyncio.to_thread(hash_password, password)
+            except UnicodeEncodeError:
+                raise Problem("validation_failed", "The password is not valid Unicode text.") from None
 
     async def get(self, user_id: str) -> User | None:
         """Return the user of an id."""
@@ -193,7 +201,7 @@ def _verify(hashed: str, password: str) -> bool:
 
     try:
         return PasswordHasher().verify(hashed, password)
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):  # half a character is nobody's password
         return False
 
 
@@ -218,7 +226,10 @@ def _user(row: Any) -> User:
 
 
 def add_user(tx: Transaction, name: str, hashed: str, now: str) -> User:
-    """Insert a user; raises `Problem("name_taken")`."""
+    """Insert a user; raises `Problem` name_taken, or validation_failed for a name that no line can show."""
+    if not 1 <= len(name) <= MOST_NAME_CHARACTERS or not name.isprintable():
+        words = f"A name has 1 to {MOST_NAME_CHARACTERS} characters, all of them printable."
+        raise Problem("validation_failed", words)
     user = User(str(uuid4()), name, now)
     if name.casefold() in {LOCAL_OWNER, ANONYMOUS.name}:
         raise Problem("name_taken")

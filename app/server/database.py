@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 10
 PROBE_BUSY_SECONDS = 1
+HALF_A_CHARACTER = "A text has half a character (a lone surrogate), which cannot be stored."
+"""JSON can bring one; SQLite takes only what can be written as UTF-8."""
 _TROUBLES = {
     "SQLITE_BUSY": "is locked by another process",
     "SQLITE_LOCKED": "is locked by another process",
@@ -132,7 +134,7 @@ class Database:
         """Run *work* in the writer thread inside one transaction, and return what it returns.
 
         Raises what *work* raises, after a roll-back; `Problem("database_busy")` if another process holds the lock for
-        too long. A caller that is cancelled meanwhile does not stop the transaction.
+        too long, `Problem("validation_failed")` for text that is none. A caller that is cancelled meanwhile does not stop the transaction.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._writer, lambda: self._transact(work, *args, **kwargs))
@@ -158,6 +160,8 @@ class Database:
             if (problem := _problem(error)) is None:
                 raise
             raise problem from error
+        except UnicodeEncodeError:
+            raise Problem("validation_failed", HALF_A_CHARACTER) from None
 
     async def read(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -170,6 +174,8 @@ class Database:
             if (problem := _problem(error)) is None:
                 raise
             raise problem from error
+        except UnicodeEncodeError:
+            raise Problem("validation_failed", HALF_A_CHARACTER) from None
 
     async def probe(self) -> None:
         """See whether the database that was opened still lies there and takes a write; nobody else's connection is needed for that.
