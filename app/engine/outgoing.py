@@ -14,4 +14,5 @@ def outgoing_of(transfer: Transfer, batch: Batch) -> Outgoing:
         mtime_ns=transfer.mtime_ns,
         remote_batch_id=batch.remote_id,
         remote_id=transfer.remote_id,
+        batch_key=batch.id,
     )

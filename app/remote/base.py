@@ -46,6 +46,7 @@ class Outgoing:
     ``begun_at`` (epoch seconds) is set if an earlier attempt was cut off and nobody knows whether it arrived: where a
     repeated request would make a second file, the adapter looks before it sends again.
     ``neighbours`` gives the queued files of the same batch that come next, for servers that announce many at once.
+    ``batch_key`` is our own id of the batch, "" if unknown: files of different batches are never announced together.
     """
 
     key: str
@@ -56,6 +57,7 @@ class Outgoing:
     remote_id: str | None
     target: str | None = None
     begun_at: float | None = None
+    batch_key: str = ""
     neighbours: Callable[[], "Sequence[Outgoing]"] = field(default=tuple, repr=False, compare=False)
 
 

@@ -1,7 +1,7 @@
 """The only module that knows websockets: one socket to one server, with its errors turned into failures."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
@@ -23,6 +23,8 @@ from app.remote.tls import context_for
 
 _K = FailureKind
 _HANDSHAKE_S = 20.0
+_PATIENT_HANDSHAKE_S = 50.0
+_PING_TIMEOUT_S = 20.0
 _CLOSE_S = 2.0
 _MOST_BYTES = 4 * 2**20
 
@@ -45,8 +47,11 @@ class WebSocket:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 
-    async def send(self, data: str | bytes | memoryview) -> None:
-        """Send one text or binary frame; waits while the server does not read. Raises SocketClosedError."""
+    async def send(self, data: str | bytes | memoryview | AsyncIterable[bytes]) -> None:
+        """Send one text or binary message; waits while the server does not read. Raises SocketClosedError.
+
+        An iterable is one binary message, of which each piece goes out as soon as it is there.
+        """
         try:
             await self._connection.send(data)
         except ConnectionClosed as closed:
@@ -72,9 +77,12 @@ class WebSocket:
         await self.aclose()
 
 
-async def open_socket(account: Account, path: str, *, headers: Mapping[str, str] | None = None) -> WebSocket:
+async def open_socket(
+    account: Account, path: str, *, headers: Mapping[str, str] | None = None, patient: bool = False
+) -> WebSocket:
     """Open a socket at *path* (absolute, percent-encoded, with its query) of the account's server.
 
+    *patient*: this server may let a handshake or the answer to a ping wait while it is busy with what was sent.
     No Origin goes out: the servers we know refuse a foreign one. Raises TransferError; its ``http_status`` is that of
     a refused handshake.
     """
@@ -91,7 +99,8 @@ async def open_socket(account: Account, path: str, *, headers: Mapping[str, str]
             ssl=context_for(account.endpoint.way) if secure else None,
             proxy={"system": True, "none": None}.get(proxy, proxy),
             compression=None,
-            open_timeout=_HANDSHAKE_S,
+            open_timeout=_PATIENT_HANDSHAKE_S if patient else _HANDSHAKE_S,
+            ping_timeout=None if patient else _PING_TIMEOUT_S,
             close_timeout=_CLOSE_S,
             max_size=_MOST_BYTES,
         )
