@@ -20,7 +20,7 @@ from starlette.datastructures import URL, Headers
 from app.server import batches, files
 from app.server.api.directdrive import rules
 from app.server.api.directdrive.answers import NAME, batch_status, file_answer, file_status, shown_name
-from app.server.api.directdrive.users import require_user
+from app.server.api.directdrive.users import require_user, who_asks
 from app.server.api.room import bearer
 from app.server.batches import BatchRecord
 from app.server.core import Core
@@ -37,6 +37,9 @@ T = TypeVar("T")
 MAX_SIZE_BYTES = 10 * 2**30
 ALL = 2**31
 HISTORY_FILES = 1000
+FILE_RATE = "600/minute"
+BATCH_RATE = "60/minute"
+"""Ours: the original has no limits of rate. Each user has these for themselves, who comes without a token for their address."""
 CANCELLED_BY_USER = "user"
 CANCELLED_BY_BATCH = "batch_cancel"
 
@@ -108,6 +111,7 @@ def _add_creating(api: APIRouter, core: Core) -> None:
     @api.post("/upload/initiate", tags=["upload"])
     async def initiate(request: Request, body: FileIn) -> dict[str, str]:
         """Announce one file; its bytes come by WebSocket."""
+        core.limits.take(FILE_RATE, NAME, "initiate", who_asks(request))
         if (reason := rules.refusal(body.filename, body.content_type)) is not None:
             raise Problem("invalid_request", reason)
         [one] = await _announce(core, request, [body], None)
@@ -121,6 +125,7 @@ def _add_creating(api: APIRouter, core: Core) -> None:
     @api.post("/batch/initiate", tags=["batch"])
     async def initiate_batch(request: Request, body: BatchIn) -> dict[str, Any]:
         """Announce files that belong together: all of them, or none."""
+        core.limits.take(BATCH_RATE, NAME, "initiate batch", who_asks(request))
         for one in body.files:
             if (reason := rules.refusal(one.filename, one.content_type)) is not None:
                 words = f"Upload rejected: dangerous file '{one.filename}' detected. {reason}"
