@@ -7,12 +7,18 @@ from enum import StrEnum, auto
 from app.domain.failure import Failure, FailureKind, TransferError
 from app.remote.account import Account, Endpoint, Line, PlainLine
 from app.remote.base import ParcelLimits, RemoteServer
+from app.remote.cell_segmentation_hub import PARCEL as HUB_PARCEL
+from app.remote.cell_segmentation_hub import open_hub
 from app.remote.doorito import DooritoServer
+from app.remote.doorito_form import PARCEL as FORM_PARCEL
+from app.remote.doorito_form import open_form
 from app.remote.http import http_of
 from app.remote.tus import TusServer
 from app.remote.uphaul import UphaulServer
 
+CELL_SEGMENTATION_HUB = "cell_segmentation_hub"
 DOORITO = "doorito"
+DOORITO_FORM = "doorito_form"
 UPHAUL = "uphaul"
 TUS = "tus"
 
@@ -29,7 +35,7 @@ class SignsIn(StrEnum):
 class Dialect:
     """One kind of server. ``parcel`` is set where many files go in one request; ``targets`` where it has projects.
 
-    ``may_be_anonymous``: it also takes files of nobody.
+    ``may_be_anonymous``: it also takes files of nobody. ``lists_batches``: its connections are a ListServer.
     """
 
     name: str
@@ -39,6 +45,7 @@ class Dialect:
     parcel: ParcelLimits | None = None
     targets: bool = False
     may_be_anonymous: bool = False
+    lists_batches: bool = False
 
 
 def _uphaul(account: Account) -> Line:
@@ -62,7 +69,16 @@ DIALECTS: Mapping[str, Dialect] = {
     each.name: each
     for each in (
         Dialect(UPHAUL, "Uphaul", SignsIn.TOKEN, _uphaul),
+        Dialect(
+            CELL_SEGMENTATION_HUB,
+            "Cell Segmentation Hub",
+            SignsIn.PASSWORD,
+            open_hub,
+            HUB_PARCEL,
+            targets=True,
+        ),
         Dialect(DOORITO, "Doorito", SignsIn.TOKEN, _doorito),
+        Dialect(DOORITO_FORM, "Doorito (form)", SignsIn.PASSWORD, open_form, FORM_PARCEL),
         Dialect(TUS, "tus", SignsIn.TOKEN, _tus, may_be_anonymous=True),
     )
 }
