@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.places import Places
-from app.server import user_command
+from app.server import helper, user_command
 from app.server.api import NAMES
 from app.server.config import (
     DEFAULT_EXPIRE_HOURS,
+    DEFAULT_JOB_MEMORY_BYTES,
+    DEFAULT_JOB_PROCESSES,
+    DEFAULT_JOB_STALL_SECONDS,
     DEFAULT_KEEP_EXPORTS_HOURS,
     DEFAULT_MIN_FREE_BYTES,
     DEFAULT_STALL_SECONDS,
@@ -92,6 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="H",
         help="a finished export (Cell Segmentation Hub) leaves the disk after so long (default: 24)",
     )
+    _add_job_arguments(parser)
     parser.add_argument(
         "--root-api",
         choices=NAMES,
@@ -113,11 +117,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     parser.add_argument("--parent-stdin", action="store_true", help="end when standard input closes")
-    user_command.add_arguments(parser)
+    what = parser.add_subparsers(dest="what", title="instead of serving", metavar="user")
+    user_command.add_arguments(what)
+    what.add_parser("helper")  # no help: it is for the server itself, where the program is frozen
+
+
+def _add_job_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--job-processes",
+        type=_positive,
+        default=DEFAULT_JOB_PROCESSES,
+        metavar="N",
+        help="how many processes work at stored files (default: 2)",
+    )
+    parser.add_argument(
+        "--job-memory",
+        type=_size,
+        default=DEFAULT_JOB_MEMORY_BYTES,
+        metavar="SIZE",
+        help="most memory of each of them, where the system can limit it (default: 2G)",
+    )
+    parser.add_argument(
+        "--job-stall-seconds",
+        type=_seconds,
+        default=DEFAULT_JOB_STALL_SECONDS,
+        metavar="S",
+        help="work on a stored file that gives no sign of life for so long is ended (default: 120)",
+    )
 
 
 def run(args: argparse.Namespace, *, mount: Callable[[Core], list[Api]] | None = None) -> int:
     """Serve until told to stop. The first line on standard output is JSON: url and token. *mount*: see `create_app`."""
+    if getattr(args, "what", None) == "helper":
+        return helper.main()
     config = ServerConfig(
         data_dir=(args.data or Places.from_environment(os.environ).server_data_dir).expanduser().absolute(),
         token=args.token or os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(32),
@@ -126,6 +158,9 @@ def run(args: argparse.Namespace, *, mount: Callable[[Core], list[Api]] | None =
         min_free_bytes=args.min_free,
         expire_after=timedelta(hours=args.expire_hours),
         stall_seconds=args.stall_seconds,
+        job_processes=args.job_processes,
+        job_memory_bytes=args.job_memory,
+        job_stall_seconds=args.job_stall_seconds,
         keep_exports=timedelta(hours=args.keep_exports_hours),
         root_api=args.root_api,
         rate_limit_factor=args.rate_limits,

@@ -9,6 +9,9 @@ from pathlib import Path
 DEFAULT_MIN_FREE_BYTES = 100 * 1024 * 1024
 DEFAULT_EXPIRE_HOURS = 72.0
 DEFAULT_STALL_SECONDS = 60.0
+DEFAULT_JOB_PROCESSES = 2
+DEFAULT_JOB_MEMORY_BYTES = 2 * 1024**3
+DEFAULT_JOB_STALL_SECONDS = 120.0
 DEFAULT_KEEP_EXPORTS_HOURS = 24.0
 
 
@@ -34,6 +37,12 @@ class ServerConfig:
     """A request body that brings no byte for so long is given up; what arrived is kept."""
     keep_exports: timedelta = timedelta(hours=DEFAULT_KEEP_EXPORTS_HOURS)
     """A finished export of the Cell Segmentation Hub leaves the disk after so long."""
+    job_processes: int = DEFAULT_JOB_PROCESSES
+    """How many processes work at stored files."""
+    job_memory_bytes: int = DEFAULT_JOB_MEMORY_BYTES
+    """The most memory of each, where the system can limit it."""
+    job_stall_seconds: float = DEFAULT_JOB_STALL_SECONDS
+    """Work on a stored file that gives no sign of life for so long is ended."""
     root_api: str | None = None
     """The API that is served at the root as well."""
     rate_limit_factor: float | None = 1.0

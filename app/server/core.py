@@ -18,6 +18,7 @@ from app.server.courier import Courier
 from app.server.database import Database, Transaction
 from app.server.events import Events
 from app.server.files import FileRecord, StoredRule
+from app.server.helpers import Helpers, Terms
 from app.server.jobs import JobRecord
 from app.server.life import Life
 from app.server.limits import RateLimits
@@ -25,7 +26,7 @@ from app.server.partial import HashMemory, Partial
 from app.server.problems import Problem
 from app.server.processors import inspect
 from app.server.reception import Receptions, StopReason
-from app.server.runner import Processor, Runner
+from app.server.runner import Runner
 from app.server.states import UNFINISHED, FileStatus
 from app.server.storage import Storage
 
@@ -54,8 +55,11 @@ class Core:
         self.on_stored: dict[str, StoredRule] = {}
         """What an API does in the transaction that stores a file of its origin."""
         self._life = Life(config.data_dir / "workers")
-        self.runner = Runner(self.database, self.storage, self._life, self.now)
-        self.processors: dict[str, Processor] = self.runner.processors
+        terms = Terms(
+            config.data_dir, config.job_processes, config.job_memory_bytes, config.job_stall_seconds
+        )
+        self.runner = Runner(self.database, Helpers(terms), self._life, self.now)
+        self.processors = self.runner.processors
         self.processors[jobs.INSPECT] = inspect
         self._courier = Courier(self.database, self._life, config.webhook, clock)
         self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="uphaul-disk")

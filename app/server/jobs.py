@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -17,51 +16,18 @@ from app.server import batches as batch_rules
 from app.server.batches import Change
 from app.server.database import Transaction
 from app.server.events import Event, EventKind
+from app.server.job_records import JobRecord, NewJob
 from app.server.problems import Problem
 from app.server.schema import jobs
 from app.server.states import JOB_UNFINISHED, JobCounts, JobStatus
+
+__all__ = ["JobRecord", "NewJob"]
 
 INSPECT = "inspect"
 WAKE = "jobs"
 MOST_ATTEMPTS = 2
 MOST_INTERRUPTIONS = 5
 INTERRUPTED = "The server died each time it worked on this."
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """Work to be done; events tell the `filename` and `size` that *payload* has. *batch_id* is the batch that counts it; *lane* defaults to that batch, else the job is alone."""
-
-    kind: str
-    owner: str
-    file_id: str | None = None
-    batch_id: str | None = None
-    lane: str | None = None
-    payload: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """A job as it stood in one snapshot."""
-
-    seq: int
-    id: str
-    kind: str
-    owner: str
-    file_id: str | None
-    batch_id: str | None
-    lane: str
-    status: JobStatus
-    attempts: int
-    progress: int
-    """0 to 100."""
-    stage: str | None
-    error: str | None
-    result: Mapping[str, Any]
-    payload: Mapping[str, Any]
-    created_at: str
-    started_at: str | None
-    completed_at: str | None
 
 
 _SELECT = select(*[jobs.c[name] for name in JobRecord.__slots__])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.server.runner import Work
+from app.server.work import Work
 
 BLOCK_BYTES = 1024 * 1024
 HEAD_BYTES = 8192
@@ -89,8 +90,7 @@ def _picture(work: Work) -> dict[str, Any]:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     assert work.file is not None
-    target = work.storage.thumbnail_path(work.file.id)
-    unfinished = target.with_suffix(".new")
+    small_bytes = io.BytesIO()
     try:
         Image.MAX_IMAGE_PIXELS = None  # it would warn, or refuse, at a limit of its own; ours is below
         with Image.open(work.path) as image:
@@ -104,15 +104,23 @@ def _picture(work: Work) -> dict[str, Any]:
             small = ImageOps.exif_transpose(image) or image
             small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
             work.progress(95, "thumbnail")
-            _flat(small).save(unfinished, "JPEG", quality=82)
-        os.replace(unfinished, target)
+            _flat(small).save(small_bytes, "JPEG", quality=82)
     except UnidentifiedImageError:
         return {}  # a kind of picture that Pillow does not know: stored, without a thumbnail
     except (OSError, SyntaxError, ValueError) as error:
         raise ProcessingError(f"The picture does not open: {error}.".replace("..", ".")) from error
+    _keep(small_bytes.getbuffer(), work.storage.thumbnail_path(work.file.id))
+    return {"width": width, "height": height, "thumbnail": True}
+
+
+def _keep(content: memoryview, target: Path) -> None:
+    """Write a small file in one go: this process may be ended at any moment, and no half thumbnail is to be seen."""
+    unfinished = target.with_suffix(".new")
+    try:
+        unfinished.write_bytes(content)
+        os.replace(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)
-    return {"width": width, "height": height, "thumbnail": True}
 
 
 def _flat(image: Any) -> Any:

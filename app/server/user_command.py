@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import getpass
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.server.config import ServerConfig
 
@@ -17,9 +17,8 @@ SHORTEST_PASSWORD = 8
 MOST_DAYS = 3650
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(what: argparse._SubParsersAction[Any]) -> None:
     """Add `user add NAME`, `list`, `remove NAME`, `token NAME` and `revoke`; without them the server is started."""
-    what = parser.add_subparsers(dest="what", title="instead of serving", metavar="user")
     user = what.add_parser("user", help="add, list or remove users, and their tokens")
     actions = user.add_subparsers(dest="action", required=True, metavar="add|list|remove|token|revoke")
     add = actions.add_parser("add", help="add a user; asks for the password")

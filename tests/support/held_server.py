@@ -13,21 +13,22 @@ from app.server.api.room import Api
 from app.server.command import add_arguments, run
 from app.server.core import Core
 from app.server.jobs import INSPECT
-from app.server.runner import Work
+from app.server.processors import inspect
+from app.server.work import Work
+
+
+def wait_and_inspect(work: Work) -> Mapping[str, Any]:
+    """The true processor behind a door."""
+    ticks = 0
+    while (work.storage.parts_dir.parent / "hold").exists():
+        ticks += 1
+        work.progress(ticks % 50, f"held {ticks}")
+        time.sleep(0.01)
+    return inspect(work)
 
 
 def mount(core: Core) -> list[Api]:
-    """Every API, and the true processor behind a door."""
-    inspect = core.processors[INSPECT]
-
-    def wait_and_inspect(work: Work) -> Mapping[str, Any]:
-        ticks = 0
-        while (work.storage.parts_dir.parent / "hold").exists():
-            ticks += 1
-            work.progress(ticks % 50, f"held {ticks}")
-            time.sleep(0.01)
-        return inspect(work)
-
+    """Every API, with that processor."""
     core.processors[INSPECT] = wait_and_inspect
     return mount_all(core)
 

@@ -26,7 +26,7 @@ from app.server.limits import address
 from app.server.multipart import parts
 from app.server.names import safe_name
 from app.server.receiving import receive
-from app.server.runner import Work
+from app.server.work import Work
 
 
 def mount(core: Core) -> list[Api]:
