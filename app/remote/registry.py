@@ -6,6 +6,7 @@ from enum import StrEnum, auto
 
 from app.domain.failure import Failure, FailureKind, TransferError
 from app.remote.account import Account, Endpoint, Line, PlainLine
+from app.remote.anytus import AnyTusServer
 from app.remote.base import ParcelLimits, RemoteServer
 from app.remote.cell_segmentation_hub import PARCEL as HUB_PARCEL
 from app.remote.cell_segmentation_hub import open_hub
@@ -13,7 +14,6 @@ from app.remote.doorito import DooritoServer
 from app.remote.doorito_form import PARCEL as FORM_PARCEL
 from app.remote.doorito_form import open_form
 from app.remote.http import http_of
-from app.remote.tus import TusServer
 from app.remote.uphaul import UphaulServer
 
 CELL_SEGMENTATION_HUB = "cell_segmentation_hub"
@@ -57,12 +57,7 @@ def _doorito(account: Account) -> Line:
 
 
 def _tus(account: Account) -> Line:
-    def connect() -> RemoteServer:
-        http = http_of(account, account.given_token())
-        # The address of a plain tus server is that of its creation resource; a slash at the end is part of it.
-        return TusServer(http, http.whole_path)
-
-    return PlainLine(connect)
+    return PlainLine(lambda: AnyTusServer(http_of(account, account.given_token())))
 
 
 DIALECTS: Mapping[str, Dialect] = {

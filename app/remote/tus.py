@@ -47,12 +47,15 @@ class TusServer:
     async def _asked(self) -> Abilities:
         """Return what the server can do; it is asked once."""
         if self._abilities is None:
-            answer = await self._http.ask("OPTIONS", self._files_path, headers=tusfields.VERSION)
-            if not answer.ok and answer.status not in (404, 405):
-                raise self._http.failure(answer)
-            self._abilities = self._promised(answer)
-            self._takes_body_at_once = "creation-with-upload" in tusfields.extensions_of(answer)
-        return self._abilities
+            self.hear(await self._http.ask("OPTIONS", self._files_path, headers=tusfields.VERSION))
+        return self.abilities
+
+    def hear(self, answer: Answer) -> None:
+        """Take what the server answered to OPTIONS. Raises TransferError; NOT_A_SERVER if it does not speak tus."""
+        if not answer.ok and answer.status not in (404, 405):
+            raise self._http.failure(answer)
+        self._abilities = self._promised(answer)
+        self._takes_body_at_once = "creation-with-upload" in tusfields.extensions_of(answer)
 
     async def send(self, outgoing: Outgoing, feed: Feed) -> Sent:
         """Send the file or the rest of it (RemoteServer.send)."""

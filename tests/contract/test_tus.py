@@ -7,9 +7,9 @@ import pytest
 
 from app.domain.failure import CancelledElsewhereError, FailureKind, RemoteGoneError, TransferError
 from app.remote.account import Endpoint
+from app.remote.anytus import AnyTusServer
 from app.remote.base import Abilities, RemoteBatch, RemoteFile, RemoteState, Sent
 from app.remote.registry import TUS, UPHAUL, connect
-from app.remote.tus import TusServer
 from tests.support.proxy import TcpProxy
 from tests.support.sender import MIB, Sender, begin, make_parcel, open_sender, stored
 from tests.support.server import ServerProcess
@@ -281,7 +281,7 @@ async def test_a_plain_tus_server_needs_no_api_of_ours(server: ServerProcess, tm
     """Our server's /files is one; the adapter that knows tus alone sends, reads back and terminates."""
     async with open_sender(server) as sender:
         plain = connect(TUS, Endpoint(f"{server.url}/files", server.token))
-        assert isinstance(plain, TusServer)
+        assert isinstance(plain, AnyTusServer)
         sender.bytes_server = plain
         parcel = make_parcel(tmp_path, 2 * MIB + 1, "plain.bin")
         sent = await sender.send(parcel)
