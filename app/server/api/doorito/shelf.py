@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from app.server.api.doorito import rules
 from app.server.api.doorito.rules import Session
-from app.server.appending import Body, append
+from app.server.appending import Body, DisconnectedError, append
 from app.server.bodies_in import PathsBody
 from app.server.core import Core
 from app.server.events import Event, EventKind
@@ -82,7 +82,7 @@ class Shelf:
                 expires_at=core.expires_at(),
             )
             return current
-        except (Problem, FileNotFoundError):  # a cancel takes the folder away
+        except (Problem, DisconnectedError, FileNotFoundError):  # a cancel takes the folder away
             await self._require_open(session)
             raise
         finally:
@@ -90,12 +90,12 @@ class Shelf:
                 path.unlink(missing_ok=True)
 
     async def _require_open(self, session: Session) -> None:
+        """Whoever ended the session, perhaps another server, has not seen what came here since."""
         now = await self._core.database.read(rules.get, session.file.owner, session.id)
         try:
             now.require_open()
         except Problem:
-            if now.file.status is not FileStatus.STORED:
-                await self.discard([session.id])
+            await self.discard([session.id])
             raise
 
     @contextmanager
@@ -152,6 +152,12 @@ class Shelf:
         content = PathsBody(self._core, paths)
         try:
             await append(self._core, session.file, there_bytes, _Rest(content, there_bytes))
+        except Problem as problem:
+            if problem.code != "offset_conflict":
+                raise
+            raise Problem(
+                "locked", headers={"Retry-After": "1"}
+            ) from None  # another server was at it just now
         finally:
             content.close()
 
