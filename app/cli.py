@@ -17,12 +17,13 @@ from typing import Any, NoReturn, TextIO
 
 from app import __version__
 from app.cli_output import Output, printable
-from app.cli_session import CliError
+from app.cli_session import CliError, Secret
 
 _CANNOT, _INTERRUPTED = 2, 130
 _EPILOG = """\
 exit codes: 0 all completed, 1 some failed, 2 usage or unreachable, 130 interrupted (`uphaul resume` goes on).
-A token is taken from --token-stdin, then from the variable UPHAUL_TOKEN, then from the system's keyring.
+A secret is taken from --password-stdin or --token-stdin, then from the variables UPHAUL_PASSWORD or UPHAUL_TOKEN, then
+from the system's keyring.
 UPHAUL_HOME moves settings, journal and embedded data to another folder. JSON is described in docs/CLI.md."""
 
 
@@ -88,8 +89,7 @@ def _run(args: argparse.Namespace, output: Output) -> int:
             ) from None
         work = serve(output)
     elif args.command == "upload":
-        token = _token_from_stdin(sys.stdin) if args.token_stdin else None
-        work = commands.upload(args, output, token)
+        work = commands.upload(args, output, _secret_from_stdin(args, sys.stdin))
     elif args.command == "resume":
         work = commands.resume(args, output)
     elif args.command == "status":
@@ -146,9 +146,7 @@ def _parser(*, with_serve: bool) -> argparse.ArgumentParser:
     upload.add_argument(
         "--server", metavar="NAME|URL", help="where to send (default: the server on this computer)"
     )
-    upload.add_argument(
-        "--token-stdin", action="store_true", help="read the server's token from standard input"
-    )
+    _add_secret(upload)
     upload.add_argument("--batch-name", metavar="N", help="name of the batch (default: made from the paths)")
     commands.add_parser("resume", parents=[common], help="go on with everything that is not finished")
     status = commands.add_parser("status", parents=[common], help="say how batches stand")
@@ -168,14 +166,32 @@ def _parser(*, with_serve: bool) -> argparse.ArgumentParser:
     return parser
 
 
-def _token_from_stdin(stdin: TextIO) -> str:
-    token = stdin.readline().strip()
+def _add_secret(command: argparse.ArgumentParser) -> None:
+    one = command.add_mutually_exclusive_group()
+    one.add_argument(
+        "--password-stdin", action="store_true", help="read the password from standard input, one line"
+    )
+    one.add_argument(
+        "--token-stdin", action="store_true", help="read the token from standard input, one line"
+    )
+
+
+def _secret_from_stdin(args: argparse.Namespace, stdin: TextIO) -> Secret | None:
+    """Return what --password-stdin or --token-stdin ask for: one line. Raises CliError."""
+    if not (args.password_stdin or args.token_stdin):
+        return None
+    text = stdin.readline().rstrip("\r\n")
+    if args.password_stdin:
+        if not text:
+            raise CliError("usage", "No password came on standard input: it must be one line.")
+        return Secret(text, is_password=True, is_from_stdin=True)
+    token = text.strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise CliError(
             "usage",
             "No usable token came on standard input: it must be one line of letters, digits and signs.",
         )
-    return token
+    return Secret(token, is_password=False, is_from_stdin=True)
 
 
 def _tolerant(stream: TextIO) -> TextIO:

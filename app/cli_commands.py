@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.cli_output import BATCH_OVER, Output, batch_json, path_of, printable, transfer_json
-from app.cli_session import CliError, Session, open_session
+from app.cli_session import CliError, Secret, Session, open_session
 from app.domain.batch import BatchView
 from app.domain.events import CancelEnded
 from app.domain.paths import SkipReason
@@ -39,11 +39,11 @@ _LOOK_EVERY_S = 0.2
 _OPEN = CANCELLABLE | {_S.CANCELLING}
 
 
-async def upload(args: Namespace, output: Output, token: str | None) -> int:
+async def upload(args: Namespace, output: Output, given: Secret | None) -> int:
     """Send paths as one new batch, and wait for its end."""
     check_paths(args.paths)
-    async with open_session(output) as session:
-        profile_id = await session.server(args.server, token)
+    async with open_session(output, given) as session:
+        profile_id = await session.server(args.server)
         batch_id = await session.manager.add(args.paths, profile_id, args.batch_name)
         (batch,) = await session.wait([batch_id])
         await refuse_empty(session, batch)

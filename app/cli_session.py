@@ -5,13 +5,12 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from app import settings
 from app.accounts import profiles
 from app.accounts.profiles import ProfileError, ServerProfile
-from app.accounts.secrets import Secrets
 from app.cli_output import Output, printable
 from app.domain.batch import BatchView
 from app.domain.events import EngineEvent, EngineNotice
@@ -19,12 +18,16 @@ from app.domain.failure import FailureKind, TransferError
 from app.journal.journal import JournalError
 from app.manager import UploadManager
 from app.places import Places
+from app.remote.registry import UPHAUL
 from app.words import failure_text
 
 EMBEDDED_ID = "embedded"
 _EMBEDDED_NAMES = frozenset({EMBEDDED_ID, "this computer"})
 _LOOK_EVERY_S = 0.1
-_KEYRING_TIMEOUT_S = 20.0
+_PASSWORD_VARIABLE, _TOKEN_VARIABLE = "UPHAUL_PASSWORD", "UPHAUL_TOKEN"
+_WHENCE = (
+    "A token comes from --token-stdin or UPHAUL_TOKEN, a password from --password-stdin or UPHAUL_PASSWORD."
+)
 
 
 class CliError(Exception):
@@ -36,53 +39,91 @@ class CliError(Exception):
         self.sentence = sentence
 
 
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A token or password that this command was given; never in a repr."""
+
+    text: str = field(repr=False)
+    is_password: bool
+    is_from_stdin: bool
+
+    @property
+    def what(self) -> str:
+        """The word for it."""
+        return "password" if self.is_password else "token"
+
+    @property
+    def variable(self) -> str:
+        """The variable of the environment that it can come from."""
+        return _PASSWORD_VARIABLE if self.is_password else _TOKEN_VARIABLE
+
+
+def secret_in(env: Mapping[str, str]) -> Secret | None:
+    """Return the secret that the environment holds; a password wins."""
+    for variable, is_password in ((_PASSWORD_VARIABLE, True), (_TOKEN_VARIABLE, False)):
+        if env.get(variable):
+            return Secret(env[variable], is_password, is_from_stdin=False)
+    return None
+
+
 class Session:
-    """The manager, the output, and the profiles of this installation."""
+    """The manager, the output, and the secrets that this command was given."""
 
     def __init__(
-        self, manager: UploadManager, output: Output, places: Places, env: Mapping[str, str]
+        self, manager: UploadManager, output: Output, env: Mapping[str, str], given: Secret | None
     ) -> None:
         self.manager = manager
         self.output = output
-        self._env = env
-        self._path = profiles.profiles_path(places.config_dir)
+        self._given = given or secret_in(env)
         self._reached: set[str] = set()
-        self._secrets = Secrets(timeout_s=_KEYRING_TIMEOUT_S)
-        self.profiles, problems = profiles.load(self._path)
-        for problem in problems:
-            output.say(problem)
 
-    async def server(self, text: str | None, token: str | None) -> str:
-        """Return the profile id of the server that *text* names; reach it once. Raises CliError."""
+    async def server(self, text: str | None) -> str:
+        """Return the profile id of the server that *text* names; reach it once. Raises CliError.
+
+        An address that is not known yet is looked at, and kept when it was reached.
+        """
         if text is None or text.casefold() in _EMBEDDED_NAMES:
-            if token is not None:
-                raise CliError("usage", "A token belongs to a server: name it with --server.")
+            if self._given is not None and self._given.is_from_stdin:
+                raise CliError("usage", "A token or password belongs to a server: name it with --server.")
             return EMBEDDED_ID
-        profile = self._profile(text)
-        given = token or self._env.get("UPHAUL_TOKEN") or None
-        profile_id = await self._connect(profile, given or await self._secrets.get(profile.id))
-        self._remember(profile)
-        if token is not None:
-            kept = await self._secrets.put(profile.id, token)
-            needed_again = f"{kept.sentence} `uphaul resume` needs it again, in UPHAUL_TOKEN."
-            self.output.say("The token is kept in the system's keyring." if kept.in_keyring else needed_again)
-        return profile_id
+        profile = await self.profile(text)
+        await self._reach(profile, self._given)
+        if not profile.id or (self._given is not None and self._given.is_from_stdin):
+            profile = await self.save(profile)
+        return profile.id
+
+    async def save(self, profile: ServerProfile) -> ServerProfile:
+        """Keep a server, and the secret in the system's keyring if it came from standard input; say where it went."""
+        given = self._given if self._given is not None and self._given.is_from_stdin else None
+        try:
+            kept = await self.manager.save_server(profile, given.text if given else None, keep=True)
+        except ProfileError as error:
+            raise CliError("bad_address", str(error)) from None
+        profile = await self.profile(profile.name)
+        if given is not None and kept.in_keyring:
+            self.output.say(f"The {given.what} is kept in the system's keyring.")
+        elif given is not None:
+            self.output.say(f"{kept.sentence} The next command needs it again, in {given.variable}.")
+        elif self._given is not None:
+            self.manager.use_secret(profile.id, self._given.text)
+        return profile
 
     async def connect_again(self, batches: Sequence[BatchView]) -> dict[str, CliError]:
-        """Connect the servers that *batches* of earlier runs go to; return what failed, by batch id."""
+        """Reach the servers that *batches* of earlier runs go to; return what failed, by batch id."""
         problems: dict[str, CliError] = {}
-        known = {profile.id: profile for profile in self.profiles}
         elsewhere = [b for b in batches if not self._is_embedded(b) and b.server not in self._reached]
         servers = {b.server for b in elsewhere}
-        # A token in the environment is for one server; it is not shown to others.
-        given = self._env.get("UPHAUL_TOKEN") if len(servers) == 1 else None
+        # A secret in the environment is for one server; it is not shown to others.
+        given = self._given if len(servers) == 1 else None
+        known = await self.manager.profiles()
         for server in servers:
             try:
-                if server not in known:
+                profile = profiles.find(known, server)
+                if profile is None:
                     raise CliError(
                         "unknown_server", "The server of this batch is not known on this computer."
                     )
-                await self._connect(known[server], given or await self._secrets.get(server))
+                await self._reach(profile, given)
             except CliError as error:
                 problems |= {b.id: error for b in elsewhere if b.server == server}
         return problems
@@ -105,50 +146,57 @@ class Session:
         wanted = set(batch_ids)
         return [batch for batch in await self.manager.batches() if batch.id in wanted]
 
-    def _is_embedded(self, batch: BatchView) -> bool:
-        # Before a server is connected, the manager names its batches by the profile's id.
-        return batch.server.casefold() in _EMBEDDED_NAMES
-
-    def _profile(self, text: str) -> ServerProfile:
-        found = profiles.find(self.profiles, text)
+    async def profile(self, text: str) -> ServerProfile:
+        """Return the server of this name, or at this address; one that is not known yet has no id. Raises CliError."""
+        known = await self.manager.profiles()
+        found = profiles.find(known, text)
         if found is not None:
-            return replace(found, id=profiles.id_of(found.url))
+            return found
         if "://" not in text:
-            names = ", ".join(printable(each.name) for each in self.profiles)
-            known = f" Known servers: {names}." if names else ""
+            names = ", ".join(printable(each.name) for each in known)
+            told = f" Known servers: {names}." if names else ""
             raise CliError(
                 "unknown_server",
-                f"There is no server called “{printable(text)}”.{known} An address begins with http:// or https://.",
+                f"There is no server called “{printable(text)}”.{told} An address begins with http:// or https://.",
             )
         try:
-            return profiles.new_profile(urlsplit(text).netloc, text, "uphaul")
+            host = urlsplit(text).netloc
+            name = text if profiles.find(known, host) else host
+            new = profiles.new_profile(name, text, UPHAUL)
         except (ProfileError, ValueError) as error:
             raise CliError("bad_address", str(error)) from None
+        return replace(new, id="")
 
-    async def _connect(self, profile: ServerProfile, token: str | None) -> str:
+    def _is_embedded(self, batch: BatchView) -> bool:
+        return batch.server.casefold() in _EMBEDDED_NAMES
+
+    async def _reach(self, profile: ServerProfile, given: Secret | None) -> None:
         try:
-            profile_id = await self.manager.connect_server(profile.url, token, profile.name)
+            await self.manager.test_server(profile, given.text if given else None)
         except TransferError as error:
-            kind = error.failure.kind
-            how = " A token comes from --token-stdin or UPHAUL_TOKEN." if kind is FailureKind.SIGN_IN else ""
-            sentence = f"{printable(profile.name)}: {printable(failure_text(error.failure))}{how}"
-            raise CliError(kind.value, sentence) from None
-        self._reached.add(profile.name)
-        return profile_id
-
-    def _remember(self, profile: ServerProfile) -> None:
-        """Keep the server's address (never its token), so that `uphaul resume` finds it."""
-        if any(each.url == profile.url for each in self.profiles):
-            return
-        try:
-            profiles.save(self._path, [*self.profiles, profile])
+            raise self.cannot(profile.name, error) from None
         except ProfileError as error:
-            self.output.say(str(error))
+            raise CliError("bad_address", str(error)) from None
+        if given is not None and profile.id:
+            self.manager.use_secret(profile.id, given.text)
+        self._reached.add(profile.name)
+
+    @staticmethod
+    def cannot(name: str, error: TransferError) -> CliError:
+        """What a server's failure is for the person at this terminal."""
+        kind = error.failure.kind
+        how = f" {_WHENCE}" if kind is FailureKind.SIGN_IN else ""
+        return CliError(kind.value, f"{printable(name)}: {printable(failure_text(error.failure))}{how}")
 
 
 @asynccontextmanager
-async def open_session(output: Output, env: Mapping[str, str] = os.environ) -> AsyncIterator[Session]:
-    """Run the manager around one command. Unfinished work of earlier runs is left alone. Raises CliError."""
+async def open_session(
+    output: Output, given: Secret | None = None, env: Mapping[str, str] = os.environ
+) -> AsyncIterator[Session]:
+    """Run the manager around one command. Unfinished work of earlier runs is left alone. Raises CliError.
+
+    *given* is the secret that came on standard input, if one did.
+    """
 
     def on_event(event: EngineEvent) -> None:
         if isinstance(event, EngineNotice):
@@ -165,6 +213,6 @@ async def open_session(output: Output, env: Mapping[str, str] = os.environ) -> A
     except JournalError as error:
         raise CliError("journal", str(error)) from None
     try:
-        yield Session(manager, output, places, env)
+        yield Session(manager, output, env, given)
     finally:
         await manager.close()

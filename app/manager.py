@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
-from app.accounts import profiles
 from app.accounts.secrets import Secrets
 from app.domain.batch import Batch, BatchView, IntakeReport
 from app.domain.events import EngineEvent, EngineNotice, Frame
@@ -31,6 +30,8 @@ from app.journal.journal import PendingCancel
 from app.journal.sqlite import SqliteJournal
 from app.ownership import Ownership
 from app.places import Places
+from app.remote.base import Target
+from app.server_desk import ServerDesk
 from app.servers import EMBEDDED_ID, Servers
 from app.settings import Settings, save
 from app.shelf import Shelf
@@ -42,8 +43,8 @@ _READERS = min(8, max(2, os.cpu_count() or 1))
 """Reading and hashing are work for a core: more threads than cores send nothing faster, and the window waits for them."""
 
 
-class UploadManager:
-    """The engine with everything around it: journal, intake, servers, settings.
+class UploadManager(ServerDesk):
+    """The engine with everything around it: journal, intake, servers (their half is ServerDesk), settings.
 
     *on_event* is called in the engine's thread. Commands on a batch that another program works on are refused with an
     EngineNotice, but for cancel, which that program then carries out.
@@ -56,6 +57,7 @@ class UploadManager:
         *,
         on_event: Callable[[EngineEvent], None],
         clock: Clock | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
         self._places = places
         self._settings = settings
@@ -63,11 +65,10 @@ class UploadManager:
         self._clock = clock or SystemClock()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self._ledger = ProgressLedger(self._clock.now)
-        found, self._problems = profiles.load(profiles.profiles_path(places.config_dir))
-        self._servers = Servers(places.server_data_dir, found, Secrets(), self._ledger.gates)
+        self._servers = Servers(places, secrets or Secrets(), self._ledger.gates)
         self._journal = SqliteJournal(places.journal_path)
         self._ownership = Ownership(places.locks_dir)
-        self._connections = Connections(self._servers.connect)
+        self._connections = Connections(self._servers.connect, self._servers.disconnect)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -81,7 +82,7 @@ class UploadManager:
         """Open the journal and, if asked to *adopt*, go on with what was not finished. Raises JournalError."""
         loop = asyncio.get_running_loop()
         self._throttle = Throttle(self._settings.speed_limit_bps, loop.time, self._clock.sleep)
-        for sentence in (*self._problems, *await self._journal.open()):
+        for sentence in (*self._servers.problems, *await self._journal.open()):
             self._emit(EngineNotice(sentence))
         book = Book(self._journal, self._ledger, self._clock.now)
         self._engine = Engine(
@@ -121,8 +122,13 @@ class UploadManager:
 
     # -- batches ------------------------------------------------------------------------------------------------
 
-    async def add(self, paths: Sequence[str], profile_id: str, name: str | None = None) -> str:
-        """Make a batch of these local paths; return its id. The scan goes on behind and ends with IntakeEnded."""
+    async def add(
+        self, paths: Sequence[str], profile_id: str, name: str | None = None, target: Target | None = None
+    ) -> str:
+        """Make a batch of these local paths; return its id. The scan goes on behind and ends with IntakeEnded.
+
+        *target* is the project it goes into, where the server has such; None for the one that was chosen last.
+        """
         now = self._clock.now()
         roots = tuple(os.path.abspath(path) for path in paths)
         batch = Batch(uuid.uuid4().hex, name or batch_name(roots, now), profile_id, now, roots=roots)
@@ -242,12 +248,6 @@ class UploadManager:
 
     # -- for the command line -------------------------------------------------------------------------------------
 
-    async def connect_server(self, url: str, token: str | None, name: str | None = None) -> str:
-        """Make a server known for this session and reach it once; return its profile id. Raises TransferError."""
-        profile_id = self._servers.add(url, token, name)
-        await self._servers.check(profile_id)
-        return profile_id
-
     async def wait_idle(self, batch_ids: Sequence[str]) -> None:
         """Return when these batches are over, or cannot go on without a person (a server that wants a sign-in)."""
         while any(self._unfinished(batch_id) and not self._stuck(batch_id) for batch_id in batch_ids):
@@ -274,6 +274,7 @@ class UploadManager:
     async def _look_around(self) -> None:
         """Keep the list of servers true, and follow what other programs do with the journal."""
         while True:
+            self._servers.follow()
             self._ledger.set_servers(self._servers.views())
             await self._clock.sleep(_FOLLOW_EVERY_S)
             await self._shelf.follow()

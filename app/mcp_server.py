@@ -84,7 +84,13 @@ def _tools(session: Session) -> MCPServer[Any]:
     server: MCPServer[Any] = MCPServer(
         "uphaul", title="Uphaul", version=__version__, instructions=_INSTRUCTIONS, log_level="WARNING"
     )
+    _add_looks(server, session)
+    _add_upload(server, session)
+    _add_cancels(server, session)
+    return server
 
+
+def _add_looks(server: MCPServer[Any], session: Session) -> None:
     @server.tool(title="List batches", annotations=_READS)
     @_told
     async def list_batches(
@@ -115,6 +121,8 @@ def _tools(session: Session) -> MCPServer[Any]:
         files = [flat_transfer_json(row, now) for row in bad[:limit]]
         return {"batch_id": view.id, "batch_name": view.name, "total": len(bad), "files": files}
 
+
+def _add_upload(server: MCPServer[Any], session: Session) -> None:
     @server.tool(title="Upload files and folders", annotations=_UPLOADS)
     @_told
     async def upload_paths(
@@ -132,12 +140,14 @@ def _tools(session: Session) -> MCPServer[Any]:
     ) -> _Json:
         """Upload files and folders as one new batch, in the background; answers as batch_status does."""
         check_paths(paths)
-        profile_id = await session.server(server, None)
+        profile_id = await session.server(server)
         batch_id = await session.manager.add(paths, profile_id, batch_name)
         view = await _wait(session, batch_id, lambda b: b.state is not BatchState.SCANNING, _LONGEST_SCAN_S)
         await refuse_empty(session, view)
         return flat_batch_json(view, time.time())
 
+
+def _add_cancels(server: MCPServer[Any], session: Session) -> None:
     @server.tool(title="Cancel a batch", annotations=_CANCELS)
     @_told
     async def cancel_batch(batch: _Batch) -> _Json:
@@ -155,8 +165,6 @@ def _tools(session: Session) -> MCPServer[Any]:
         """Cancel one file of a batch at its server and tell what became of it."""
         view = await _batch(session, batch)
         return _ended_json(await end(session, *await find_transfer(session, [view], file)))
-
-    return server
 
 
 async def _batch(session: Session, text: str) -> BatchView:

@@ -8,11 +8,14 @@ import asyncio
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from app.accounts.profiles import new_profile
 from app.domain.events import EngineEvent, IntakeEnded
 from app.domain.state import TransferState
 from app.manager import UploadManager
+from app.remote.registry import UPHAUL
 from app.servers import EMBEDDED_ID
 from app.settings import Settings
 from benchmarks.support import places_in
@@ -32,7 +35,7 @@ async def upload(options: argparse.Namespace, token: str) -> dict[str, float]:
     manager = UploadManager(places_in(options.home), settings, on_event=hear)
     await manager.start()
     try:
-        profile_id = await manager.connect_server(options.server, token) if options.server else EMBEDDED_ID
+        profile_id = await _known(manager, options.server, token) if options.server else EMBEDDED_ID
         began = time.perf_counter()
         batch_id = await manager.add(options.paths, profile_id)
         told = {"first_byte_seconds": await _first_byte(manager, batch_id) - began}
@@ -46,6 +49,13 @@ async def upload(options: argparse.Namespace, token: str) -> dict[str, float]:
     if not options.scan_only and view.files[TransferState.COMPLETED] != view.total_files:
         raise SystemExit(f"not everything arrived: {view.files}")
     return told
+
+
+async def _known(manager: UploadManager, url: str, token: str) -> str:
+    """Make the server known for this run; return its profile id."""
+    profile = replace(new_profile("bench", url, UPHAUL), id="")
+    await manager.save_server(profile, token, keep=False)
+    return (await manager.profiles())[0].id
 
 
 async def _first_byte(manager: UploadManager, batch_id: str) -> float:

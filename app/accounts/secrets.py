@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _SERVICE = "uphaul"
-_SESSION_ONLY = "The token is kept until Uphaul is closed."
+_SESSION_ONLY = "The sign-in is kept until Uphaul is closed."
 _REASONS = {
     "NoKeyringError": "This system has no keyring.",
     "InitError": "The system's keyring could not be opened.",
     "KeyringLocked": "The system's keyring is locked.",
-    "PasswordSetError": "The system's keyring refused the token.",
+    "PasswordSetError": "The system's keyring refused to keep the sign-in.",
 }
 
 
@@ -41,39 +41,50 @@ class Secrets:
         self._find_backend = find_backend or _system_keyring
         self._timeout_s = timeout_s
         self._session: dict[str, str] = {}
+        self._in_keyring: set[str] = set()
         self._problem = ""
 
     def __repr__(self) -> str:
         return f"Secrets({len(self._session)} in this session)"
 
     async def get(self, profile_id: str) -> str | None:
-        """Return the secret, or None: there is none, or the keyring does not give it."""
+        """Return the secret, or None: there is none, or the keyring does not give it. It is asked once for each."""
         if profile_id in self._session:
             return self._session[profile_id]
         try:
             secret = await self._ask(lambda keyring: keyring.get_password(_SERVICE, profile_id))
         except _KeyringProblem:
             return None
-        return secret or None
+        if secret and profile_id not in self._session:
+            self._session[profile_id] = secret
+            self._in_keyring.add(profile_id)
+        return self._session.get(profile_id)
 
     async def put(self, profile_id: str, secret: str) -> Kept:
         """Keep a secret, and read it back: some keyrings lose it in silence."""
-        self._session[profile_id] = secret
+        self.use(profile_id, secret)
         try:
             found = await self._ask(lambda keyring: _store(keyring, profile_id, secret))
         except _KeyringProblem as problem:
             return Kept(False, f"{problem} {_SESSION_ONLY}")
         if found != secret:
-            return Kept(False, f"The system's keyring did not keep the token. {_SESSION_ONLY}")
+            return Kept(False, f"The system's keyring did not keep the sign-in. {_SESSION_ONLY}")
+        self._in_keyring.add(profile_id)
         return Kept(True)
 
     def use(self, profile_id: str, secret: str) -> None:
         """Keep a secret for this session alone (one that was given on a command line's standard input)."""
         self._session[profile_id] = secret
+        self._in_keyring.discard(profile_id)
+
+    def is_in_keyring(self, profile_id: str) -> bool | None:
+        """Whether the secret is in the keyring, False if it is of this session alone; None if none is known yet."""
+        return profile_id in self._in_keyring if profile_id in self._session else None
 
     async def forget(self, profile_id: str) -> None:
         """Remove a secret everywhere; one that is not there is no error."""
         self._session.pop(profile_id, None)
+        self._in_keyring.discard(profile_id)
         try:
             await self._ask(lambda keyring: keyring.delete_password(_SERVICE, profile_id))
         except _KeyringProblem:

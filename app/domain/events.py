@@ -19,7 +19,13 @@ class Link(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """One server a person can send to. ``embedded`` is the one that comes with Uphaul; ``retry_at`` is epoch seconds."""
+    """One server a person can send to. ``embedded`` is the one that comes with Uphaul; ``retry_at`` is epoch seconds.
+
+    ``title`` says what kind of server it is, ``user`` as whom one signs in ("" where a token says it). ``needs_target``:
+    a batch goes into a project there; ``target`` and ``target_name`` are the one chosen last. ``lists_batches``: it tells
+    the account's batches. ``secret_in_keyring`` is False where the secret is known for this session alone, None where
+    none is known yet.
+    """
 
     profile_id: str
     name: str
@@ -28,6 +34,14 @@ class ServerView:
     link: Link
     retry_at: float | None = None
     failure: Failure | None = None
+    dialect: str = ""
+    title: str = ""
+    user: str = ""
+    needs_target: bool = False
+    target: str = ""
+    target_name: str = ""
+    lists_batches: bool = False
+    secret_in_keyring: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,6 +217,11 @@ class Engine:
         self._runs.at_once, self._runs.stall_s = limits.uploads_at_once, limits.stall_s
         self._runs.dispatch()
 
+    def open_gate(self, profile_id: str) -> None:
+        """A person has done something about this server: everything to it tries now."""
+        self._runs.open_gate(profile_id)
+        self._runs.dispatch()
+
     def gate(self, profile_id: str) -> Gate:
         """Return a server's gate."""
         return self._ledger.gates.setdefault(profile_id, Gate())

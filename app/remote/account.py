@@ -14,13 +14,14 @@ from app.remote.base import ParcelLimits, RemoteServer
 class Way:
     """How a server is reached: a CA file and a client certificate of the person's own (paths), and the proxy.
 
-    ``proxy`` is ``system``, ``none`` or an address (http://host:port).
+    ``proxy`` is ``system``, ``none`` or an address (http://host:port, or http://user@host:port with ``proxy_password``).
     """
 
     ca_file: str = ""
     client_cert_file: str = ""
     client_key_file: str = ""
     proxy: str = "system"
+    proxy_password: str = field(default="", repr=False)
 
 
 DIRECT_WAY = Way()

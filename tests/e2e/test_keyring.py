@@ -31,7 +31,7 @@ def test_without_a_keyring_it_lasts_for_the_session(desktop: Desktop) -> None:
     kept = vault(desktop, "put", "lab", "s3cret")
     assert kept == {
         "in_keyring": False,
-        "sentence": "This system has no keyring. The token is kept until Uphaul is closed.",
+        "sentence": "This system has no keyring. The sign-in is kept until Uphaul is closed.",
         "now": "s3cret",
     }
     assert vault(desktop, "get", "lab") is None

@@ -33,7 +33,7 @@ def test_without_a_file_there_are_none(tmp_path: Path) -> None:
     "table, sentence",
     [
         ('server = ["x"]', "it is no table."),
-        ('[[server]]\nid = 3\nname = "n"\nurl = "http://x"\ndialect = "tus"', "all its values must be text."),
+        ('[[server]]\nid = 3\nname = "n"\nurl = "http://x"\ndialect = "tus"', "id must be text."),
         ('[[server]]\nname = "n"\nurl = "http://x"\ndialect = "tus"', "it needs an id of its own."),
         ('[[server]]\nid = "1"\nurl = "http://x"\ndialect = "tus"', "it needs a name and a dialect."),
         (

@@ -58,7 +58,10 @@ async def test_a_keyring_that_loses_secrets_in_silence_is_noticed() -> None:
     secrets = Secrets(null.Keyring)
     kept = await secrets.put("lab", TOKEN)
     assert (kept, await secrets.get("lab")) == (
-        Kept(False, "The system's keyring did not keep the token. The token is kept until Uphaul is closed."),
+        Kept(
+            False,
+            "The system's keyring did not keep the sign-in. The sign-in is kept until Uphaul is closed.",
+        ),
         TOKEN,
     )
 
@@ -67,7 +70,7 @@ async def test_without_a_keyring_the_secret_is_kept_for_this_session() -> None:
     secrets = Secrets(fail.Keyring)
     kept = await secrets.put("lab", TOKEN)
     assert (kept, await secrets.get("lab"), await secrets.get("other")) == (
-        Kept(False, "This system has no keyring. The token is kept until Uphaul is closed."),
+        Kept(False, "This system has no keyring. The sign-in is kept until Uphaul is closed."),
         TOKEN,
         None,
     )
@@ -80,7 +83,7 @@ async def test_no_secret_in_a_sentence_or_a_repr() -> None:
         kept.sentence,
         TOKEN in repr(secrets) + repr(vars(kept) if hasattr(kept, "__dict__") else kept),
     ) == (
-        "The system's keyring is locked. The token is kept until Uphaul is closed.",
+        "The system's keyring is locked. The sign-in is kept until Uphaul is closed.",
         False,
     )
 
@@ -98,7 +101,7 @@ async def test_a_keyring_that_asks_for_minutes_is_left_alone() -> None:
     again = await secrets.get("other")
     released.set()
     assert (kept.sentence, again, asked) == (
-        "The system's keyring did not answer. The token is kept until Uphaul is closed.",
+        "The system's keyring did not answer. The sign-in is kept until Uphaul is closed.",
         None,
         ["keyring"],
     )

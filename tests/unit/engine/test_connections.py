@@ -55,3 +55,12 @@ async def test_all_are_closed_at_the_end() -> None:
     await use(connections)
     await connections.aclose()
     assert server.connections_open == 0
+
+
+async def test_a_forgotten_connection_that_is_lent_is_closed_on_its_return() -> None:
+    server = MemoryServer()
+    connections = Connections(server.connect)
+    async with connections.borrow("p"):
+        await connections.forget("p")
+        while_lent = server.connections_open
+    assert (while_lent, server.connections_open) == (1, 0)
