@@ -50,6 +50,20 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `uphaul serve`."""
+    _add_place(parser)
+    _add_limits(parser)
+    _add_times(parser)
+    _add_company(parser)
+    _add_job_arguments(parser)
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    parser.add_argument("--parent-stdin", action="store_true", help="end when standard input closes")
+    what = parser.add_subparsers(dest="what", title="instead of serving", metavar="user")
+    user_command.add_arguments(what)
+    what.add_parser("helper")  # no help: it is for the server itself, where the program is frozen
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    """Where it listens and keeps its files, and who may come in."""
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
     )
@@ -61,6 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"bearer token; other users of this machine can see it in the process list, so prefer the environment "
         f"variable {TOKEN_VARIABLE} (default: a fresh random one)",
     )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """How much it takes, and how often."""
     parser.add_argument(
         "--max-size", type=_size, metavar="SIZE", help="largest file, e.g. 20G (default: any)"
     )
@@ -74,6 +92,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="disk space that always stays free (default: 100M)",
     )
+    parser.add_argument(
+        "--rate-limits",
+        type=_factor,
+        default=1.0,
+        metavar="off|FACTOR",
+        help="turn rate limits off, or scale them (default: 1)",
+    )
+
+
+def _add_times(parser: argparse.ArgumentParser) -> None:
+    """How long it waits, and how long it keeps."""
     parser.add_argument(
         "--expire-hours",
         type=_hours,
@@ -95,7 +124,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="H",
         help="a finished export (Cell Segmentation Hub) leaves the disk after so long (default: 24)",
     )
-    _add_job_arguments(parser)
+
+
+def _add_company(parser: argparse.ArgumentParser) -> None:
+    """Whose clients it serves at the root, and whom it tells."""
     parser.add_argument(
         "--root-api",
         choices=NAMES,
@@ -103,23 +135,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"serve one API at the root as well: {', '.join(NAMES)}",
     )
     parser.add_argument(
-        "--rate-limits",
-        type=_factor,
-        default=1.0,
-        metavar="off|FACTOR",
-        help="turn rate limits off, or scale them (default: 1)",
-    )
-    parser.add_argument(
         "--webhook-url",
         type=_web_address,
         metavar="URL",
         help=f"where events are delivered; the secret they are signed with is in {WEBHOOK_SECRET_VARIABLE}",
     )
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
-    parser.add_argument("--parent-stdin", action="store_true", help="end when standard input closes")
-    what = parser.add_subparsers(dest="what", title="instead of serving", metavar="user")
-    user_command.add_arguments(what)
-    what.add_parser("helper")  # no help: it is for the server itself, where the program is frozen
 
 
 def _add_job_arguments(parser: argparse.ArgumentParser) -> None:

@@ -87,6 +87,7 @@ def test_save_accepts(qtbot: QtBot, theme: Theme) -> None:
     box = dialog.findChildren(QDialogButtonBox)[0]
     with qtbot.waitSignal(dialog.accepted):
         qtbot.mouseClick(box.button(QDialogButtonBox.StandardButton.Save), Qt.MouseButton.LeftButton)
+    assert (dialog.isVisible(), dialog.settings) == (False, replace(ODD, theme=ThemeChoice.LIGHT))
 
 
 def test_no_sentence_is_cut(qtbot: QtBot, theme: Theme) -> None:

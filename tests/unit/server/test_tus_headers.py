@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 
 import pytest
 from hypothesis import given
@@ -32,9 +31,12 @@ def test_any_safe_path_survives_the_header(path: str) -> None:
 
 
 @given(text=st.text(st.characters(codec="ascii")))
-def test_any_text_is_metadata_or_a_problem(text: str) -> None:
-    with contextlib.suppress(Problem):
-        tus_headers.metadata(text, windows=False)
+def test_any_text_is_metadata_with_a_filename_or_a_mistake_of_the_sender(text: str) -> None:
+    try:
+        fits = bool(tus_headers.metadata(text, windows=False).filename)
+    except Problem as problem:
+        fits = problem.status == 400
+    assert fits
 
 
 @pytest.mark.parametrize(
