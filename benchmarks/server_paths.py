@@ -95,16 +95,15 @@ def race(
             if number:
                 runs[each.name].append(run)
     tell(title, load, runs)
+    compare(contenders, runs)
     return {name: [asdict(run) for run in done] for name, done in runs.items()}
 
 
 def tell(title: str, load: Load, runs: Mapping[str, Sequence[Run]]) -> None:
-    """Print the table. The ratio is the median of the rounds' own ratios: what disturbed a round disturbed both sides."""
+    """Print what each of them took."""
     rows: list[Sequence[object]] = []
-    *_, base = runs
     for name, each in runs.items():
         seconds = median([run.seconds for run in each])
-        shares = [other.seconds / run.seconds for run, other in zip(each, runs[base], strict=True)]
         rows.append(
             (
                 name,
@@ -112,15 +111,41 @@ def tell(title: str, load: Load, runs: Mapping[str, Sequence[Run]]) -> None:
                 f"{min(run.seconds for run in each):.2f}–{max(run.seconds for run in each):.2f}",
                 load.total_bytes / 1e6 / seconds,
                 load.pieces / seconds,
-                median(shares),
                 median([run.cpu_seconds for run in each]),
                 median([run.rest_mb for run in each]),
                 max(run.peak_mb for run in each),
                 median([run.then_s for run in each]),
             )
         )
-    columns = ("", "median s", "range s", "MB/s", "pieces/s", "speed of the last", "server CPU s")
-    report(title, (*columns, "MB at rest", "MB peak", "and then s"), rows)
+    columns = (
+        "median s",
+        "range s",
+        "MB/s",
+        "pieces/s",
+        "server CPU s",
+        "MB at rest",
+        "MB peak",
+        "and then s",
+    )
+    report(title, ("", *columns), rows)
+
+
+def compare(contenders: Sequence[Contender], runs: Mapping[str, Sequence[Run]]) -> None:
+    """Print our speed as a share of each peer's: the median of the rounds' own shares, for what disturbs a round disturbs both."""
+    ours = [each.name for each in contenders if each.start is peers.uphaul]
+    others = [each.name for each in contenders if each.start is not peers.uphaul]
+    rows = [
+        (
+            our,
+            *(
+                median([b.seconds / a.seconds for a, b in zip(runs[our], runs[other], strict=True)])
+                for other in others
+            ),
+        )
+        for our in ours
+    ]
+    if others:
+        report("Our speed as a share of", ("", *others), rows)
 
 
 def flat(folder: Path, gib: int) -> dict[str, Any]:
@@ -206,7 +231,7 @@ def races(chosen: Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _contenders(chosen: Namespace, *, with_nginx: bool, with_tus: bool) -> dict[str, list[Contender]]:
-    """Say who runs in which race; what the others are compared with comes last."""
+    """Say who runs in which race."""
     at_once: int = chosen.at_once
     large = [Contender("Uphaul, tus PATCH", peers.uphaul, ways.tus_patch)]
     small = [
@@ -222,8 +247,8 @@ def _contenders(chosen: Namespace, *, with_nginx: bool, with_tus: bool) -> dict[
         small.append(Contender(f"@tus/server, creation, {at_once} at once", node, ways.tus_create, at_once))
     if with_nginx:
         large.append(Contender("nginx, PUT", peers.nginx, ways.put))
-        small.append(Contender(f"nginx, PUT, {at_once} at once", peers.nginx, ways.put, at_once))
         small.append(Contender("nginx, PUT, 1 at once", peers.nginx, ways.put))
+        small.append(Contender(f"nginx, PUT, {at_once} at once", peers.nginx, ways.put, at_once))
         parts.append(Contender("nginx, PUT", peers.nginx, ways.put, at_once))
     return {"large": large, "small": small, "parts": parts}
 

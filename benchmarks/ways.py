@@ -21,7 +21,7 @@ TUS = {"Tus-Resumable": "1.0.0"}
 OFFSET_STREAM = {"Content-Type": "application/offset+octet-stream"}
 JSON = {"Content-Type": "application/json"}
 BOUNDARY = "uphaul-benchmark"
-LOOK_EVERY_S = 0.05
+LOOK_EVERY_S = 0.2
 LONGEST_PROCESSING_S = 600.0
 _MARK_BYTES = 16
 
