@@ -10,6 +10,7 @@ from app.remote.anytus import AnyTusServer
 from app.remote.base import ParcelLimits, RemoteServer
 from app.remote.cell_segmentation_hub import PARCEL as HUB_PARCEL
 from app.remote.cell_segmentation_hub import open_hub
+from app.remote.directdrive import directdrive_line
 from app.remote.doorito import DooritoServer
 from app.remote.doorito_form import PARCEL as FORM_PARCEL
 from app.remote.doorito_form import open_form
@@ -17,6 +18,7 @@ from app.remote.http import http_of
 from app.remote.uphaul import UphaulServer
 
 CELL_SEGMENTATION_HUB = "cell_segmentation_hub"
+DIRECTDRIVE = "directdrive"
 DOORITO = "doorito"
 DOORITO_FORM = "doorito_form"
 UPHAUL = "uphaul"
@@ -72,6 +74,7 @@ DIALECTS: Mapping[str, Dialect] = {
             HUB_PARCEL,
             targets=True,
         ),
+        Dialect(DIRECTDRIVE, "DirectDrive", SignsIn.PASSWORD, directdrive_line, may_be_anonymous=True),
         Dialect(DOORITO, "Doorito", SignsIn.TOKEN, _doorito),
         Dialect(DOORITO_FORM, "Doorito (form)", SignsIn.PASSWORD, open_form, FORM_PARCEL),
         Dialect(TUS, "tus", SignsIn.TOKEN, _tus, may_be_anonymous=True),
