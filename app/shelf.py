@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from app.domain.batch import Batch, Counts
 from app.domain.events import EngineEvent, EngineNotice
-from app.domain.state import CANCELLABLE, RUNNING, TransferState
+from app.domain.state import CANCELLABLE, SENDING, TransferState
 from app.domain.transfer import Transfer
 from app.engine.engine import Engine
 from app.engine.progress import ProgressLedger
@@ -130,9 +130,9 @@ class Shelf:
                 self._show(batch, counts)
 
     def _rest(self, batch: Batch, counts: Counts) -> None:
-        """Nothing moves in a batch whose program has ended, whatever it wrote last."""
-        if counts.running and self._ownership.is_free(batch.id):
-            for state in RUNNING:
+        """Nothing is sent of a batch whose program has ended, whatever it wrote last; its server may work on it."""
+        if any(counts.files[state] for state in SENDING) and self._ownership.is_free(batch.id):
+            for state in SENDING:
                 counts.files[TransferState.QUEUED] += counts.files.pop(state)
                 counts.size_bytes[TransferState.QUEUED] += counts.size_bytes.pop(state)
                 counts.files[state] = counts.size_bytes[state] = 0
@@ -152,6 +152,7 @@ class Shelf:
             "finished_at",
             "done_bytes",
             "ending",
+            "target",
         ):
             setattr(known, name, getattr(batch, name))
         known.scanning, known.paused, known.report, known.answer = (

@@ -37,7 +37,7 @@ class Counts:
 
     @property
     def running(self) -> int:
-        """Transfers that a worker holds."""
+        """Transfers that a worker holds, or the server works on."""
         return sum(self.files[state] for state in RUNNING)
 
     @property
@@ -106,6 +106,7 @@ class IntakeReport:
 class Batch:
     """What one drop or one command made; owned by the engine. Times are seconds since the epoch.
 
+    ``target`` is the id of the place at the server (a project) that the files go to, where it has such places.
     ``roots`` are the dropped paths: an intake that was cut short (``scanning`` in the journal) walks them again.
     ``done_bytes`` sums the transfers' done bytes; it is counted along, not stored.
     """
@@ -126,6 +127,7 @@ class Batch:
     ending: CancelEnding | None = None
     answer: str = ""
     done_bytes: int = 0
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +162,4 @@ class BatchView:
     ending: CancelEnding | None
     answer: str
     folder: str | None
+    target: str | None = None

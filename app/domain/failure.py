@@ -19,6 +19,7 @@ class FailureKind(StrEnum):
     REFUSED = "refused"
     REMOTE_GONE = "remote_gone"
     CONFLICT = "conflict"
+    PROCESSING_FAILED = "processing_failed"
     # the server
     UNREACHABLE = "unreachable"
     CONNECTION_LOST = "connection_lost"

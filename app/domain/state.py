@@ -1,6 +1,7 @@
 """The states of a transfer and of a batch, and the only function that moves a transfer from one to the next.
 
 queued ──start──► preparing ──send──► uploading ──accept──► processing ──complete──► completed
+                                          └───hand_over─────►  (the server works on it, and is followed)
   ▲                   │                   │                     │
   │                   └───────┬───────────┴─────────┬───────────┘
   │                        back_off               fail ──► failed ──retry──► queued
@@ -9,7 +10,7 @@ queued ──start──► preparing ──send──► uploading ──accept
 
 cancel:  every state that is not over ──► cancelling ──► cancelled        (the server confirmed, or nothing was there)
                                                ├───────► completed        (finished first)
-                                               └─undo──► queued | paused  (before anything was sent to the server)
+                                               └─undo──► queued | paused | processing  (before the server heard of it)
 skipped: made by intake, never left. A cancelled transfer may be retried, too.
 """
 
@@ -40,6 +41,7 @@ class Step(StrEnum):
     START = "start"
     SEND = "send"
     ACCEPT = "accept"
+    HAND_OVER = "hand_over"
     COMPLETE = "complete"
     FAIL = "fail"
     BACK_OFF = "back_off"
@@ -84,8 +86,10 @@ class IllegalTransitionError(Exception):
 
 _S, _E = TransferState, Step
 
-RUNNING = frozenset({_S.PREPARING, _S.UPLOADING, _S.PROCESSING})
-"""A worker holds the transfer."""
+SENDING = frozenset({_S.PREPARING, _S.UPLOADING})
+"""A worker holds the transfer, and has bytes to send."""
+RUNNING = SENDING | {_S.PROCESSING}
+"""Something goes on: a worker holds the transfer, or the server works on it."""
 OVER = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.SKIPPED})
 """Nothing more happens unless a person asks."""
 CANCELLABLE = frozenset(TransferState) - OVER - {_S.CANCELLING}
@@ -97,6 +101,9 @@ TRANSITIONS: Mapping[tuple[TransferState, Step], TransferState] = MappingProxyTy
         (_S.QUEUED, _E.START): _S.PREPARING,
         (_S.PREPARING, _E.SEND): _S.UPLOADING,
         (_S.UPLOADING, _E.ACCEPT): _S.PROCESSING,
+        (_S.UPLOADING, _E.HAND_OVER): _S.PROCESSING,
+        (_S.PROCESSING, _E.HAND_OVER): _S.PROCESSING,
+        (_S.CANCELLING, _E.HAND_OVER): _S.PROCESSING,
         (_S.UPLOADING, _E.COMPLETE): _S.COMPLETED,
         (_S.PROCESSING, _E.COMPLETE): _S.COMPLETED,
         (_S.WAITING, _E.REQUEUE): _S.QUEUED,

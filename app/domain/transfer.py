@@ -14,6 +14,9 @@ class Transfer:
     undecodable bytes as surrogates (``os.fsdecode``). ``relative_path`` is the remote one: ``/`` between parts, NFC.
     ``offset_bytes`` is what the server has accepted, ``sent_bytes`` what the socket has taken; ``retry_at`` and the
     times are seconds since the epoch. ``position`` orders the transfers of a batch, from 0.
+
+    ``begun_at`` is set while nobody knows whether a request that carried the file arrived. ``stage`` and
+    ``stage_share`` (0 to 1) are how far the server says it is with a file that it works on; they are not stored.
     """
 
     id: str
@@ -35,6 +38,9 @@ class Transfer:
     retry_at: float | None = None
     speed_bps: float = 0.0
     generation: int = 0
+    begun_at: float | None = None
+    stage: str = ""
+    stage_share: float | None = None
 
     @property
     def key(self) -> str:
@@ -64,6 +70,8 @@ class Transfer:
             self.answer,
             self.sha256,
             self.retry_at,
+            self.stage,
+            self.stage_share,
         )
 
 
@@ -72,6 +80,7 @@ class TransferView:
     """A row of the Files table. Sizes in bytes, speed in bytes per second, times in seconds since the epoch.
 
     ``answer`` is a short code or sentence of the server ("" if none); ``app.words.what_happened`` makes it English.
+    ``stage`` is the server's own word for what it does with a file in processing, ``stage_share`` (0 to 1) how far it is.
     """
 
     id: str
@@ -88,6 +97,8 @@ class TransferView:
     answer: str
     sha256: str | None
     retry_at: float | None
+    stage: str = ""
+    stage_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

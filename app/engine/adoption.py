@@ -7,22 +7,36 @@ from app.domain.state import CANCELLABLE, PAUSABLE, RUNNING, CancelEnding, Step,
 from app.domain.transfer import Transfer
 from app.engine.book import Book
 from app.engine.cancel import Canceller
-from app.engine.runs import Runs
+from app.engine.runs import Follow, Runs
 from app.journal.journal import PendingCancel
 
 
 class Adoption:
-    """Takes batches from the journal into the running engine. *scan* walks a batch's roots again, behind."""
+    """Takes batches from the journal into the running engine. *scan* walks a batch's roots again, behind.
 
-    def __init__(self, book: Book, runs: Runs, canceller: Canceller, scan: Callable[[Batch], None]) -> None:
+    A file that its server was working on is followed again, by *follow*: not a byte of it is sent.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        runs: Runs,
+        canceller: Canceller,
+        follow: Follow,
+        scan: Callable[[Batch], None],
+    ) -> None:
         self._book = book
         self._runs = runs
         self._canceller = canceller
+        self._follow = follow
         self._scan = scan
 
     def adopt(self, batch: Batch, transfers: Sequence[Transfer], *, paused: bool) -> None:
         """Go on with a batch from the journal; *transfers* are those that are not over (all, if it was scanning)."""
+        at_the_server = [t for t in transfers if t.state is TransferState.PROCESSING and t.remote_id]
         for transfer in transfers:
+            if transfer.state is TransferState.PROCESSING and transfer.remote_id:
+                continue
             if transfer.state in RUNNING | {TransferState.WAITING}:
                 batch.counts.move(transfer.state, TransferState.QUEUED, transfer.size_bytes)
                 transfer.state, transfer.retry_at = TransferState.QUEUED, None
@@ -34,6 +48,8 @@ class Adoption:
             batch.paused = True
             self._book.step_many([t for t in transfers if t.state in PAUSABLE], Step.PAUSE, "paused at start")
         self._runs.enqueue(batch, [t for t in transfers if t.state is TransferState.QUEUED])
+        if at_the_server:
+            self._follow(batch, at_the_server)
         if batch.scanning:
             self._scan(batch)
 

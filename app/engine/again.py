@@ -13,7 +13,14 @@ from app.engine.recheck import changed_files
 from app.engine.runs import Runs
 from app.remote.base import DeleteServer
 
-_FROM_ZERO = frozenset({FailureKind.FILE_CHANGED, FailureKind.CHECKSUM_MISMATCH, FailureKind.REMOTE_GONE})
+_FROM_ZERO = frozenset(
+    {
+        FailureKind.FILE_CHANGED,
+        FailureKind.CHECKSUM_MISMATCH,
+        FailureKind.REMOTE_GONE,
+        FailureKind.PROCESSING_FAILED,
+    }
+)
 """A retry after these is a new upload."""
 
 
@@ -33,12 +40,15 @@ class Again:
         """Queue failed or cancelled transfers again, as their files are now; return how many."""
         chosen = [t for t in transfers if t.state in RETRYABLE]
         changed = await asyncio.to_thread(changed_files, chosen)
+        chosen = [t for t in chosen if t.state in RETRYABLE]  # nobody else retried it meanwhile
         for transfer in chosen:
-            if transfer.state in RETRYABLE:  # nobody else retried it meanwhile
-                self._retry_one(transfer, changed.get(transfer.id))
+            self._prepare(transfer, changed.get(transfer.id))
+        for profile_id in {self._book.batches[t.batch_id].profile_id for t in chosen}:
+            self._runs.open_gate(profile_id)
+        self._runs.enqueue_all(chosen)
         return len(chosen)
 
-    def _retry_one(self, transfer: Transfer, changed: tuple[int, int] | None) -> None:
+    def _prepare(self, transfer: Transfer, changed: tuple[int, int] | None) -> None:
         batch = self._book.batches[transfer.batch_id]
         failed_for_good = transfer.failure is not None and transfer.failure.kind in _FROM_ZERO
         if changed is not None or failed_for_good or transfer.state is TransferState.CANCELLED:
@@ -49,8 +59,6 @@ class Again:
             self._book.resize(transfer, *changed)
         transfer.attempts = 0
         self._book.step(transfer, Step.RETRY, answer="")
-        self._runs.open_gate(batch.profile_id)
-        self._runs.enqueue(batch, [transfer])
 
     async def delete_remote(self, transfer: Transfer) -> bool:
         """Delete a stored file from its server, where that can be done; tell whether. Raises TransferError."""

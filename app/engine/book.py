@@ -14,7 +14,10 @@ from app.engine.progress import ProgressLedger
 from app.journal.journal import Entry, Journal, JournalError
 
 _NOT_WORTH_A_ROW = frozenset({TransferState.PREPARING, TransferState.UPLOADING, TransferState.PROCESSING})
-"""After a restart these are queued again, so the journal needs no row for them, only their timeline (kept back)."""
+"""After a restart these are queued again, so the journal needs no row for them, only their timeline (kept back).
+
+A file that was handed over to the server is worth one: after a restart it is followed again (engine.following).
+"""
 
 
 class Book:
@@ -106,11 +109,13 @@ class Book:
             )
             if answer is not None:
                 transfer.answer = answer
-            if new is TransferState.COMPLETED:
+            if old is TransferState.PROCESSING:
+                transfer.stage, transfer.stage_share = "", None
+            if new is TransferState.COMPLETED or step is Step.HAND_OVER:
                 self._count_done(transfer, transfer.size_bytes, transfer.size_bytes)
             self.batches[transfer.batch_id].counts.move(old, new, transfer.size_bytes)
             entry = Entry(transfer.id, at, new, note or (failure.kind if failure else ""))
-            if new in _NOT_WORTH_A_ROW:
+            if new in _NOT_WORTH_A_ROW and step is not Step.HAND_OVER:
                 self._entries.setdefault(transfer.id, []).append(entry)
             else:
                 durable.append(transfer)
@@ -131,6 +136,32 @@ class Book:
         self._journal.put_transfers([transfer], self._entries.pop(transfer.id, ()))
         await self._journal.commit()
 
+    async def begun(self, transfers: Sequence[Transfer], at: float) -> None:
+        """Make it durable that a request with these files goes out, before its first byte does. Raises JournalError."""
+        for transfer in transfers:
+            transfer.begun_at = transfer.begun_at or at
+        self._journal.put_transfers(transfers)
+        await self._journal.commit()
+
+    def not_begun(self, begun_before: Iterable[tuple[Transfer, float | None]]) -> None:
+        """Take :meth:`begun` back for requests that left nothing at the server; with each transfer comes its old value."""
+        changed = []
+        for transfer, before in begun_before:
+            if transfer.begun_at != before:
+                transfer.begun_at = before
+                changed.append(transfer)
+        if changed:
+            self._journal.put_transfers(changed)
+
+    def stage(self, transfer: Transfer, stage: str, share: float | None) -> bool:
+        """Show how far the server is with a file that it works on; return whether that is news."""
+        shown = None if share is None else min(1.0, max(0.0, share))
+        if (transfer.stage, transfer.stage_share) == (stage, shown):
+            return False
+        transfer.stage, transfer.stage_share = stage, shown
+        self._ledger.transfer_changed(transfer)
+        return True
+
     async def written(self) -> None:
         """Return when the journal has caught up, or cannot: it keeps what its disk refuses, and tries again."""
         with contextlib.suppress(JournalError):
@@ -144,14 +175,18 @@ class Book:
         self._count_done(transfer, sent_bytes, accepted_bytes)
         self._ledger.transfer_changed(transfer)
         now = self._now()
-        if grown and now - self._offsets_written_at.get(transfer.id, 0.0) >= 1.0:
+        if (
+            grown
+            and transfer.state is not TransferState.PROCESSING
+            and now - self._offsets_written_at.get(transfer.id, 0.0) >= 1.0
+        ):
             self._offsets_written_at[transfer.id] = now
             self._journal.put_transfers([transfer])
 
     def start_over(self, transfer: Transfer) -> None:
         """Forget what a server held of a transfer: the next attempt is a new upload under a new key."""
         transfer.generation += 1
-        transfer.remote_id, transfer.sha256 = None, None
+        transfer.remote_id, transfer.sha256, transfer.begun_at = None, None, None
         self._count_done(transfer, 0, 0)
 
     def run_ended(self, transfer: Transfer) -> None:

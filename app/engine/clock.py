@@ -25,3 +25,14 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Return after *seconds*."""
         await asyncio.sleep(max(0.0, seconds))
+
+
+async def sleep_unless(clock: Clock, seconds: float, event: asyncio.Event) -> None:
+    """Return after *seconds*, or as soon as *event* is set."""
+    told = asyncio.ensure_future(event.wait())
+    waiting = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({told, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (told, waiting):
+            task.cancel()

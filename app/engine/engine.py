@@ -19,10 +19,13 @@ from app.engine.book import Book
 from app.engine.cancel import Canceller
 from app.engine.clock import Clock
 from app.engine.connections import Connections
+from app.engine.following import Follower
 from app.engine.gates import Gate
+from app.engine.parcels import ParcelWorker
 from app.engine.progress import ProgressLedger
 from app.engine.remote_batches import RemoteBatches
-from app.engine.runs import Runs
+from app.engine.runs import LimitsOfParcels, Runs
+from app.engine.scheduler import Lineup
 from app.engine.worker import OpenFeed, Worker
 from app.journal.journal import Journal
 
@@ -52,8 +55,10 @@ class Engine:
         clock: Clock,
         limits: Limits,
         emit: Callable[[EngineEvent], None],
+        parcel_limits: LimitsOfParcels = lambda _profile_id: None,
     ) -> None:
         self.book = book
+        self._parcel_limits = parcel_limits
         self.limits = limits
         self._ledger = ledger
         self._journal = journal
@@ -80,12 +85,14 @@ class Engine:
 
     async def close(self) -> None:
         """Stop sending, put what was under way back into the queue, and leave the journal true."""
+        followed: set[str] = set()
         if self._main is not None:
+            followed = self._follower.followed()
             self._runs.close()
             self._main.cancel()
             await asyncio.wait({self._main})
         for transfer in self.book.transfers.values():
-            if transfer.state in RUNNING:
+            if transfer.state in RUNNING and transfer.id not in followed:
                 self.book.step(transfer, Step.REQUEUE, "stopped")
         await self._connections.aclose()
         await self._journal.commit()
@@ -102,17 +109,36 @@ class Engine:
         async with asyncio.TaskGroup() as group:
             self._group = group
             remote_batches = RemoteBatches(self.book, self._connections, self._journal, group)
-            worker = Worker(
-                self.book, self._connections, self._open_feed, remote_batches.remote_id, self._answered
+            lineup = Lineup()
+            attempts = (
+                self.book,
+                self._connections,
+                self._open_feed,
+                remote_batches.remote_id,
+                self._answered,
             )
             self._runs = Runs(
                 self.book,
-                worker,
+                lineup,
+                Worker(*attempts, lineup),
+                ParcelWorker(*attempts, self._clock.now),
+                self._parcel_limits,
+                self._follow,
                 self._ledger.gates,
                 self._clock,
                 group,
                 self._settle,
-                self._ledger.all_batches_changed,
+                self._gates_changed,
+            )
+            self._follower = Follower(
+                self.book,
+                self._connections,
+                self._clock,
+                group,
+                apply=self._runs.apply,
+                trouble=self._runs.trouble,
+                answered=self._answered,
+                settle=self._settle,
             )
             self.set_limits(self.limits)
             self._arrivals = Arrivals(self.book, self._walk, self._runs.enqueue)
@@ -129,7 +155,9 @@ class Engine:
                 self._emit,
             )
             self.again = Again(self.book, self._runs, self._canceller, self._connections, group)
-            self.adoption = Adoption(self.book, self._runs, self._canceller, self._scan)
+            self.adoption = Adoption(
+                self.book, self._runs, self._canceller, self._follower.follow, self._scan
+            )
             self._ready.set()
             await asyncio.Event().wait()  # until close() cancels
 
@@ -150,6 +178,7 @@ class Engine:
         await self._arrivals.scan(batch)
         self._emit(IntakeEnded(self._ledger.view(batch)))
         self._settle(batch)
+        self._runs.dispatch()
 
     # -- what a person asks ---------------------------------------------------------------------------------------
 
@@ -170,13 +199,10 @@ class Engine:
         """Let paused transfers go on, and those whose server waits for a person or a clock try now."""
         for profile_id in {self.book.batches[t.batch_id].profile_id for t in transfers}:
             self._runs.open_gate(profile_id)
-        for transfer in transfers:
-            if transfer.state is TransferState.PAUSED:
-                self.book.step(transfer, Step.RESUME)
-                self._runs.enqueue(self.book.batches[transfer.batch_id], [transfer])
-            elif transfer.state is TransferState.WAITING:
-                self._runs.requeue(transfer)
-        self._runs.dispatch()
+        for transfer in [t for t in transfers if t.state is TransferState.WAITING]:
+            self._runs.requeue(transfer)
+        self.book.step_many(paused := [t for t in transfers if t.state is TransferState.PAUSED], Step.RESUME)
+        self._runs.enqueue_all(paused)
 
     def resume_batch(self, batch: Batch) -> None:
         """Let a batch go on."""
@@ -221,6 +247,15 @@ class Engine:
         """A person has done something about this server: everything to it tries now."""
         self._runs.open_gate(profile_id)
         self._runs.dispatch()
+
+    def _gates_changed(self) -> None:
+        self._ledger.all_batches_changed()
+        for profile_id, gate in self._ledger.gates.items():
+            if not gate.closed:
+                self._follower.gate_opened(profile_id)
+
+    def _follow(self, batch: Batch, transfers: Sequence[Transfer]) -> None:
+        self._follower.follow(batch, transfers)
 
     def gate(self, profile_id: str) -> Gate:
         """Return a server's gate."""

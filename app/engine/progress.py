@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from app.domain.batch import Batch, BatchView, derive_state
 from app.domain.events import Frame, ServerView, Totals
 from app.domain.rate import RateMeter, time_left
-from app.domain.state import RUNNING, BatchState, TransferState
+from app.domain.state import RUNNING, SENDING, BatchState, TransferState
 from app.domain.transfer import Transfer
 from app.engine.gates import Gate
 
@@ -39,7 +39,7 @@ class ProgressLedger:
         with self._lock:
             self._dirty[transfer.id] = transfer
             self._dirty_batches.add(transfer.batch_id)
-            if transfer.state in RUNNING:
+            if transfer.state in SENDING:
                 self._running[transfer.id] = transfer
             else:
                 self._running.pop(transfer.id, None)
@@ -173,6 +173,7 @@ class ProgressLedger:
             ending=batch.ending,
             answer=batch.answer,
             folder=batch.remote_folder,
+            target=batch.target,
         )
 
 

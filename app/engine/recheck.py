@@ -1,10 +1,12 @@
-"""Looks at files again before they are retried: one that changed since intake is taken as it is now."""
+"""Looks at files again before they go: before a retry, and before many of them go in one request."""
 
 import os
 import stat
 from collections.abc import Sequence
 
+from app.domain.failure import Failure, TransferError
 from app.domain.transfer import Transfer
+from app.engine.localfile import LocalFile
 
 
 def changed_files(transfers: Sequence[Transfer]) -> dict[str, tuple[int, int]]:
@@ -22,3 +24,17 @@ def changed_files(transfers: Sequence[Transfer]) -> dict[str, tuple[int, int]]:
         if stat.S_ISREG(found.st_mode) and not same:
             changed[transfer.id] = (found.st_size, found.st_mtime_ns)
     return changed
+
+
+def failed_files(transfers: Sequence[Transfer]) -> dict[str, Failure]:
+    """Return why files cannot be sent as intake saw them, by transfer id: opens each, reads none, blocks on the disk."""
+    failures: dict[str, Failure] = {}
+    for transfer in transfers:
+        file = LocalFile(transfer.source, transfer.size_bytes, transfer.mtime_ns)
+        try:
+            file.open()
+        except TransferError as error:
+            failures[transfer.id] = error.failure
+        finally:
+            file.close()
+    return failures

@@ -1,12 +1,13 @@
 """Which transfers run now, and what follows from how an attempt ended.
 
-lineup ──dispatch──► run (worker.attempt) ──outcome──► completed | failed | waiting | queued again
-                      at most `at_once`                a server-wide failure closes the server's gate
+lineup ──dispatch──► run (worker.attempt) ──outcome──► completed | processing | failed | waiting | queued again
+             │        at most `at_once`                 a server-wide failure closes the server's gate
+             └─────► run of a parcel (parcels.attempt), where the server takes many files a request: an outcome each
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 
 from app.domain.batch import Batch
 from app.domain.failure import Failure, FailureKind, Scope
@@ -15,9 +16,16 @@ from app.domain.transfer import Transfer
 from app.engine.book import Book
 from app.engine.clock import Clock
 from app.engine.gates import Gate
+from app.engine.parcels import ParcelWorker
 from app.engine.retry import file_delay_s
 from app.engine.scheduler import LARGE_BYTES, Lineup
-from app.engine.worker import Arrived, CancelledElsewhere, Failed, Outcome, Worker
+from app.engine.worker import Arrived, CancelledElsewhere, Failed, HandedOver, NotSent, Outcome, Worker
+from app.remote.base import ParcelLimits
+
+LimitsOfParcels = Callable[[str], ParcelLimits | None]
+"""Return how much goes in one request to the server of a profile; None where it is one file a request."""
+Follow = Callable[[Batch, Sequence[Transfer]], None]
+"""Watch over files that their server works on."""
 
 
 class Runs:
@@ -26,7 +34,11 @@ class Runs:
     def __init__(
         self,
         book: Book,
+        lineup: Lineup,
         worker: Worker,
+        parcels: ParcelWorker,
+        parcel_limits: LimitsOfParcels,
+        follow: Follow,
         gates: dict[str, Gate],
         clock: Clock,
         group: asyncio.TaskGroup,
@@ -37,13 +49,17 @@ class Runs:
         self.stall_s = 60.0
         self._book = book
         self._worker = worker
+        self._parcels = parcels
+        self._parcel_limits = parcel_limits
+        self._follow = follow
         self._gates = gates
         self._clock = clock
         self._group = group
         self._settle = settle
         self._gates_changed = gates_changed
-        self._lineup = Lineup()
+        self._lineup = lineup
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._held: dict[asyncio.Task[None], Sequence[Transfer]] = {}
         self._closing = False
 
     def close(self) -> None:
@@ -51,12 +67,19 @@ class Runs:
         self._closing = True
 
     def enqueue(self, batch: Batch, transfers: Sequence[Transfer]) -> None:
-        """Line queued transfers up, and start what may start."""
+        """Line queued transfers of a batch up, and start what may start."""
         for transfer in transfers:
             if transfer.state is TransferState.QUEUED:
                 self._lineup.put(transfer)
         if transfers:
             batch.finished_at = None
+        self.dispatch()
+
+    def enqueue_all(self, transfers: Sequence[Transfer]) -> None:
+        """Line queued transfers of any batches up before anything starts, so that they can go in one request."""
+        for transfer in transfers:
+            self._lineup.put(transfer)
+            self._book.batches[transfer.batch_id].finished_at = None
         self.dispatch()
 
     def requeue(self, transfer: Transfer) -> None:
@@ -66,19 +89,20 @@ class Runs:
 
     def stop(self, transfers: Iterable[Transfer]) -> list[asyncio.Task[None]]:
         """Take transfers out, whose states are changed already; return the runs that are still ending."""
-        stopped = []
+        stopped: dict[asyncio.Task[None], None] = {}
         for transfer in transfers:
             self._lineup.discard(transfer)
             task = self._tasks.get(transfer.id)
             if task is not None:
-                task.cancel()
-                stopped.append(task)
-        return stopped
+                stopped[task] = None
+        for task in stopped:
+            task.cancel()
+        return list(stopped)
 
     def dispatch(self) -> None:
         """Start runs while there are free places and transfers that may go."""
-        while not self._closing and len(self._tasks) < self.at_once:
-            large = sum(1 for key in self._tasks if self._book.transfers[key].size_bytes > LARGE_BYTES)
+        while not self._closing and len(self._held) < self.at_once:
+            large = sum(1 for held in self._held.values() if held[0].size_bytes > LARGE_BYTES)
             transfer = self._lineup.take(
                 large_running=large,
                 large_allowed=max(1, self.at_once - 1),
@@ -87,13 +111,33 @@ class Runs:
             )
             if transfer is None:
                 return
-            task = self._group.create_task(self._run(transfer), name=f"run-{transfer.id}")
+            limits = self._parcel_limits(self._book.batches[transfer.batch_id].profile_id)
+            if limits is None:
+                self._hold(
+                    [transfer], self._group.create_task(self._run(transfer), name=f"run-{transfer.id}")
+                )
+            else:
+                parcel = self._lineup.fill(
+                    transfer, max_files=limits.max_files, max_bytes=limits.max_bytes, busy=self._tasks
+                )
+                self._hold(
+                    parcel, self._group.create_task(self._run_parcel(parcel), name=f"run-{transfer.id}")
+                )
+
+    def _hold(self, transfers: Sequence[Transfer], task: asyncio.Task[None]) -> None:
+        self._held[task] = transfers
+        for transfer in transfers:
             self._tasks[transfer.id] = task
-            task.add_done_callback(partial(self._ended, transfer.id))
+        task.add_done_callback(self._ended)
 
     def _is_closed(self, batch_id: str) -> bool:
-        gate = self._gates.get(self._book.batches[batch_id].profile_id)
-        return gate is not None and gate.closed
+        """Whether a batch must wait: for its server, or for its scan to find enough for a whole parcel."""
+        batch = self._book.batches[batch_id]
+        gate = self._gates.get(batch.profile_id)
+        if gate is not None and gate.closed:
+            return True
+        limits = self._parcel_limits(batch.profile_id) if batch.scanning else None
+        return limits is not None and self._lineup.length(batch_id) < limits.max_files
 
     async def _run(self, transfer: Transfer) -> None:
         batch = self._book.batches[transfer.batch_id]
@@ -104,9 +148,27 @@ class Runs:
             if transfer.state in RUNNING:
                 if transfer.offset_bytes > offset_before:
                     transfer.attempts = 1  # it moved: delays start anew
-                self._apply(transfer, batch, outcome)
+                self.apply(transfer, batch, outcome)
         finally:
             self._book.run_ended(transfer)
+            self._settle(batch)
+
+    async def _run_parcel(self, transfers: Sequence[Transfer]) -> None:
+        batch = self._book.batches[transfers[0].batch_id]
+        try:
+            for transfer in transfers:
+                self._begin(transfer, batch)
+            outcomes = await self._parcels.attempt(transfers, batch, self.stall_s)
+            self._apply_all(transfers, batch, outcomes)
+        except asyncio.CancelledError:
+            for transfer in reversed(
+                transfers
+            ):  # one of them was paused or cancelled: the others go again at once
+                self._not_sent(transfer)
+            raise
+        finally:
+            for transfer in transfers:
+                self._book.run_ended(transfer)
             self._settle(batch)
 
     def _begin(self, transfer: Transfer, batch: Batch) -> None:
@@ -116,42 +178,78 @@ class Runs:
             batch.started_at = self._clock.now()
             self._book.save_batch(batch)
 
-    def _ended(self, transfer_id: str, _: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
         """Also for a run that was cancelled before its first line."""
-        del self._tasks[transfer_id]
+        transfers = self._held.pop(task)
+        for transfer in reversed(transfers):
+            del self._tasks[transfer.id]
+            if transfer.state is TransferState.QUEUED:
+                self._lineup.put(transfer, front=True)
         self.dispatch()
 
-    def _apply(self, transfer: Transfer, batch: Batch, outcome: Outcome) -> None:
+    def apply(self, transfer: Transfer, batch: Batch, outcome: Outcome) -> None:
+        """Let follow what follows from the outcome of one transfer that a worker held or the server worked on."""
         match outcome:
             case Arrived(sent):
-                transfer.sha256, transfer.remote_id = sent.sha256, sent.remote_id
+                transfer.sha256, transfer.remote_id, transfer.begun_at = sent.sha256, sent.remote_id, None
                 self._book.step(transfer, Step.COMPLETE, sent.answer, answer=sent.answer)
                 self.gate(batch.profile_id).answered()
+            case HandedOver(sent):
+                transfer.sha256, transfer.remote_id, transfer.begun_at = sent.sha256, sent.remote_id, None
+                self._book.step(transfer, Step.HAND_OVER, sent.answer, answer=sent.answer)
+                self.gate(batch.profile_id).answered()
+                self._follow(batch, [transfer])
             case Failed(failure):
-                self._fail(transfer, batch, failure)
+                self._fail([transfer], batch, failure)
+            case NotSent():
+                self._not_sent(transfer)
             case CancelledElsewhere():
                 self._cancelled_elsewhere(transfer)
             case _:
                 self._begin_again(transfer)
 
-    def _fail(self, transfer: Transfer, batch: Batch, failure: Failure) -> None:
-        """Wait with everybody, wait alone, or give up."""
-        if failure.scope is Scope.SERVER:
-            self._close_gate(transfer, batch, failure)
-            return
-        delay = file_delay_s(failure, transfer.attempts)
-        if delay is None:
-            self._book.step(transfer, Step.FAIL, failure=failure)
-            return
-        retry_at = self._clock.now() + delay
-        self._book.step(transfer, Step.BACK_OFF, failure=failure, retry_at=retry_at)
-        self._group.create_task(self._requeue_later(transfer, delay, retry_at))
+    def _apply_all(self, transfers: Sequence[Transfer], batch: Batch, outcomes: Sequence[Outcome]) -> None:
+        """Apply the outcomes of a parcel; what failed alike waits together, and so goes together again."""
+        failed: dict[Failure, list[Transfer]] = defaultdict(list)
+        for transfer, outcome in reversed(list(zip(transfers, outcomes, strict=True))):
+            if transfer.state not in RUNNING:
+                continue
+            if isinstance(outcome, Failed):
+                failed[outcome.failure].insert(0, transfer)
+            else:
+                self.apply(transfer, batch, outcome)
+        for failure, together in failed.items():
+            self._fail(together, batch, failure)
 
-    async def _requeue_later(self, transfer: Transfer, delay: float, retry_at: float) -> None:
-        await self._clock.sleep(delay)
-        if transfer.state is TransferState.WAITING and transfer.retry_at == retry_at:
+    def _not_sent(self, transfer: Transfer) -> None:
+        """Put a transfer back whose request was cut for another's sake: that was no try."""
+        if transfer.state in RUNNING:
+            transfer.attempts -= 1
             self.requeue(transfer)
-            self.dispatch()
+
+    def _fail(self, transfers: Sequence[Transfer], batch: Batch, failure: Failure) -> None:
+        """Wait with everybody, wait alone (those of one request together), or give up."""
+        if failure.scope is Scope.SERVER:
+            self._close_gate(transfers, batch, failure)
+            return
+        waiting: dict[float, list[Transfer]] = defaultdict(list)
+        for transfer in transfers:
+            delay = file_delay_s(failure, transfer.attempts)
+            if delay is None:
+                self._book.step(transfer, Step.FAIL, failure=failure)
+            else:
+                waiting[delay].append(transfer)
+        for delay, together in waiting.items():
+            retry_at = self._clock.now() + delay
+            self._book.step_many(together, Step.BACK_OFF, failure=failure, retry_at=retry_at)
+            self._group.create_task(self._requeue_later(together, delay, retry_at))
+
+    async def _requeue_later(self, transfers: Sequence[Transfer], delay: float, retry_at: float) -> None:
+        await self._clock.sleep(delay)
+        for transfer in reversed(transfers):
+            if transfer.state is TransferState.WAITING and transfer.retry_at == retry_at:
+                self.requeue(transfer)
+        self.dispatch()
 
     def _begin_again(self, transfer: Transfer) -> None:
         """The server lost the partial upload (it expired, or the server was emptied)."""
@@ -176,14 +274,19 @@ class Runs:
         """Return the server's gate."""
         return self._gates.setdefault(profile_id, Gate())
 
-    def _close_gate(self, transfer: Transfer, batch: Batch, failure: Failure) -> None:
-        gate = self.gate(batch.profile_id)
+    def _close_gate(self, transfers: Sequence[Transfer], batch: Batch, failure: Failure) -> None:
+        until = self.trouble(batch.profile_id, failure)
+        self.gate(batch.profile_id).waiting.update((transfer.id, transfer) for transfer in transfers)
+        self._book.step_many(transfers, Step.BACK_OFF, failure=failure, retry_at=until)
+
+    def trouble(self, profile_id: str, failure: Failure) -> float | None:
+        """Close a server's gate; return when it opens again (epoch seconds), or None: when a person acts."""
+        gate = self.gate(profile_id)
         was_until, until = gate.until, gate.close(failure, self._clock.now())
-        gate.waiting[transfer.id] = transfer
-        self._book.step(transfer, Step.BACK_OFF, failure=failure, retry_at=until)
         if until is not None and until != was_until:
-            self._group.create_task(self._open_later(batch.profile_id, until))
+            self._group.create_task(self._open_later(profile_id, until))
         self._gates_changed()
+        return until
 
     async def _open_later(self, profile_id: str, until: float) -> None:
         await self._clock.sleep(until - self._clock.now())
@@ -193,7 +296,7 @@ class Runs:
 
     def open_gate(self, profile_id: str) -> None:
         """Let everything to a server try now."""
-        for transfer in self.gate(profile_id).open():
+        for transfer in reversed(self.gate(profile_id).open()):
             if transfer.state is TransferState.WAITING:
                 self.requeue(transfer)
         self._gates_changed()

@@ -4,8 +4,10 @@ First come, first served by batch; inside a batch in the order of the drop. One 
 there are any, so that ten thousand photos never wait behind six films.
 """
 
+import heapq
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator, Sequence
+from itertools import islice
 
 from app.domain.transfer import Transfer
 
@@ -66,6 +68,36 @@ class Lineup:
         if spare is not None and spare.id not in busy:
             return self._take(spare)
         return None
+
+    def length(self, batch_id: str) -> int:
+        """Return about how many transfers of a batch are lined up, and never less."""
+        return sum(len(lane) for lane in self._lanes.get(batch_id, ()))
+
+    def fill(
+        self, first: Transfer, *, max_files: int, max_bytes: int, busy: Container[str]
+    ) -> list[Transfer]:
+        """Return *first*, which was taken, and what follows it in its batch as far as it fits; remove that, too."""
+        parcel, room_bytes = [first], max_bytes - first.size_bytes
+        for transfer in self._in_order(first.batch_id):
+            room_bytes -= transfer.size_bytes
+            if len(parcel) >= max_files or room_bytes < 0 or transfer.id in busy:
+                break
+            parcel.append(transfer)
+        self._queued.difference_update(transfer.id for transfer in parcel)
+        for lane in self._lanes[first.batch_id]:
+            self._head(lane)
+        return parcel
+
+    def following(self, batch_id: str, count: int) -> Sequence[Transfer]:
+        """Return at most *count* of the batch's queued transfers, next first; they stay queued."""
+        return list(islice(self._in_order(batch_id), count))
+
+    def _in_order(self, batch_id: str) -> Iterator[Transfer]:
+        seen: set[str] = set()  # one that came back stands in its lane twice
+        for transfer in heapq.merge(*self._lanes.get(batch_id, ()), key=lambda transfer: transfer.position):
+            if transfer.id in self._queued and transfer.id not in seen:
+                seen.add(transfer.id)
+                yield transfer
 
     @staticmethod
     def _first(small: Transfer | None, large: Transfer | None, large_may: bool) -> Transfer | None:

@@ -16,7 +16,8 @@ from app.engine.book import Book
 from app.engine.connections import Connections
 from app.engine.outgoing import outgoing_of
 from app.engine.reader import FileFeed
-from app.remote.base import Sent
+from app.engine.scheduler import Lineup
+from app.remote.base import Outgoing, Sent, StageServer
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ Created = Callable[[str], Awaitable[None]]
 Progress = Callable[[int, int], None]
 OpenFeed = Callable[[Transfer, Created, Progress], FileFeed]
 """Make the feed of a transfer's file; wired by the manager, which owns the reader threads and the speed limit."""
+_NEIGHBOURS = 99
 RemoteBatchId = Callable[[Batch], Awaitable[str | None]]
 """Return the server's id of a batch, opening it first if need be. Raises TransferError."""
 
@@ -33,6 +35,18 @@ class Arrived:
     """The server holds the whole file and has verified it."""
 
     sent: Sent
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """The server holds the whole file and works on it: engine.following sees to the rest."""
+
+    sent: Sent
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The request was cut short for another file's sake and left nothing there; this one has used up no try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,23 @@ class CancelledElsewhere:
     """Somebody else cancelled the file or its batch at the server."""
 
 
-Outcome = Arrived | Failed | Gone | CancelledElsewhere
+Outcome = Arrived | HandedOver | NotSent | Failed | Gone | CancelledElsewhere
+
+
+def outcome_of(error: Exception, stall_s: float) -> Outcome:
+    """Return the Outcome for what ended an attempt; a TimeoutError is the watchdog's, after *stall_s* seconds."""
+    match error:
+        case TimeoutError():
+            return Failed(Failure(FailureKind.STALLED, f"no progress for {stall_s:.0f} s"))
+        case TransferError():
+            return Failed(error.failure)
+        case RemoteGoneError():
+            return Gone()
+        case CancelledElsewhereError():
+            return CancelledElsewhere()
+        case _:
+            logger.error("an attempt met a defect", exc_info=error)
+            return Failed(Failure(FailureKind.INTERNAL, type(error).__name__))
 
 
 class Worker:
@@ -65,7 +95,9 @@ class Worker:
         open_feed: OpenFeed,
         batch_id: RemoteBatchId,
         answered: Callable[[str], None],
+        lineup: Lineup,
     ) -> None:
+        self._lineup = lineup
         self._book = book
         self._connections = connections
         self._open_feed = open_feed
@@ -79,22 +111,13 @@ class Worker:
         """
         try:
             async with asyncio.timeout(stall_s) as watchdog:
-                return Arrived(await self._send(transfer, batch, watchdog, stall_s))
-        except TimeoutError:
-            return Failed(Failure(FailureKind.STALLED, f"no progress for {stall_s:.0f} s"))
-        except TransferError as error:
-            return Failed(error.failure)
-        except RemoteGoneError:
-            return Gone()
-        except CancelledElsewhereError:
-            return CancelledElsewhere()
+                return await self._send(transfer, batch, watchdog, stall_s)
         except Exception as error:
-            logger.exception("attempt of transfer %s", transfer.id)
-            return Failed(Failure(FailureKind.INTERNAL, type(error).__name__))
+            return outcome_of(error, stall_s)
 
     async def _send(
         self, transfer: Transfer, batch: Batch, watchdog: asyncio.Timeout, stall_s: float
-    ) -> Sent:
+    ) -> Outcome:
         loop = asyncio.get_running_loop()
 
         async def created(remote_id: str) -> None:
@@ -107,8 +130,13 @@ class Worker:
             if sent_bytes >= transfer.size_bytes > 0 and transfer.state is TransferState.UPLOADING:
                 self._book.step(transfer, Step.ACCEPT)
 
+        def neighbours() -> list[Outgoing]:
+            return [outgoing_of(each, batch) for each in self._lineup.following(batch.id, _NEIGHBOURS)]
+
         await self._batch_id(batch)
         async with self._connections.borrow(batch.profile_id) as server:
             self._book.step(transfer, Step.SEND)
             async with self._open_feed(transfer, created, progress) as feed:
-                return await server.send(outgoing_of(transfer, batch), feed)
+                sent = await server.send(outgoing_of(transfer, batch, neighbours), feed)
+            follow = sent.processing and isinstance(server, StageServer)
+            return HandedOver(sent) if follow else Arrived(sent)

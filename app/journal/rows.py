@@ -18,12 +18,12 @@ Row = tuple[Any, ...]
 
 BATCH_COLUMNS = (
     "id", "name", "profile_id", "created_at", "remote_id", "remote_folder", "started_at", "finished_at", "scanning",
-    "paused", "ending", "answer", "roots", "report",
+    "paused", "ending", "answer", "target", "roots", "report",
 )  # fmt: skip
 TRANSFER_COLUMNS = (
     "id", "batch_id", "position", "source", "relative_path", "size_bytes", "mtime_ns", "state", "offset_bytes",
     "remote_id", "sha256", "ending", "answer", "attempts", "retry_at", "generation",
-    "failure_kind", "failure_detail", "failure_http", "failure_retry_s", "failure_limit",
+    "failure_kind", "failure_detail", "failure_http", "failure_retry_s", "failure_limit", "begun_at",
 )  # fmt: skip
 
 STATES = {state.value: state for state in TransferState}
@@ -77,6 +77,7 @@ def batch_row(batch: Batch) -> Row:
         int(batch.paused),
         batch.ending.value if batch.ending else None,
         text_in(batch.answer),
+        text_in(batch.target),
         batch.roots,
         batch.report,
     )
@@ -103,6 +104,7 @@ def batch_of(row: Row) -> Batch:
         paused,
         ending,
         answer,
+        target,
         roots,
         report,
     ) = row
@@ -123,6 +125,7 @@ def batch_of(row: Row) -> Batch:
         report=_report_of(report),
         ending=ENDINGS[ending],
         answer=text_out(answer) or "",
+        target=text_out(target),
     )
 
 
@@ -172,6 +175,7 @@ def transfer_row(transfer: Transfer) -> Row:
         transfer.retry_at,
         transfer.generation,
         *(_NO_FAILURE if failure is None else _failure_in(failure)),
+        transfer.begun_at,
     )
 
 
@@ -192,7 +196,7 @@ def transfer_of(row: Row) -> Transfer:
     """Return the transfer of a row; raise NotUnderstoodError. Written flat because it runs 100,000 times at a start."""
     (
         id_, batch_id, position, source, relative_path, size, mtime, state, offset, remote_id, sha256, ending, answer,
-        attempts, retry_at, generation, kind, detail, http, retry_s, limit,
+        attempts, retry_at, generation, kind, detail, http, retry_s, limit, begun_at,
     ) = row  # fmt: skip
     if state not in STATES or ending not in ENDINGS or kind not in KINDS:
         raise NotUnderstoodError(reason_of(state, kind, ending))
@@ -216,6 +220,7 @@ def transfer_of(row: Row) -> Transfer:
         retry_at,
         0.0,
         generation,
+        begun_at,
     )
 
 

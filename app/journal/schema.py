@@ -38,7 +38,12 @@ CREATE TABLE bad_rows (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_SECOND = """
+ALTER TABLE transfers ADD COLUMN begun_at REAL;
+ALTER TABLE batches ADD COLUMN target ANY;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND)
 """Script *n* brings a file from version n to n + 1. A script that was released is never edited."""
 
 

@@ -19,6 +19,7 @@ from app.intake.rules import Rules
 from app.intake.walker import walk
 from app.journal.sqlite import SqliteJournal
 from app.ownership import Ownership
+from app.remote.base import Connect, ParcelLimits
 from app.shelf import Shelf
 from tests.support.clock import TestClock, until
 from tests.support.memory_server import MemoryServer
@@ -33,11 +34,11 @@ class House:
         self.shelf = shelf
         self.journal = journal
         self.events: list[EngineEvent] = []
-        self.server: MemoryServer
         self.clock: TestClock
 
-    def drop(self, *paths: Path, name: str = "Photos") -> Batch:
+    def drop(self, *paths: Path, name: str = "Photos", target: str | None = None) -> Batch:
         batch = Batch(f"batch-of-{name}", name, "profile", self.clock.now(), roots=tuple(map(str, paths)))
+        batch.target = target
         self.shelf.created(batch)
         self.engine.add(batch)
         return batch
@@ -48,6 +49,12 @@ class House:
 
     def states(self, batch: Batch) -> dict[str, TransferState]:
         return {name: transfer.state for name, transfer in self.rows(batch).items()}
+
+    @property
+    def batch(self) -> Batch:
+        """Return the only batch."""
+        (batch,) = self.engine.book.batches.values()
+        return batch
 
     def view(self, batch: Batch) -> BatchView:
         return self.ledger.view(batch)
@@ -61,9 +68,17 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    home: Path, server: MemoryServer, clock: TestClock | None = None, limits: Limits | None = None
+    home: Path,
+    server: MemoryServer | Connect,
+    clock: TestClock | None = None,
+    limits: Limits | None = None,
+    parcel: ParcelLimits | None = None,
 ) -> AsyncIterator[House]:
-    """Open everything on *home*, adopt what is unfinished, and close it in order."""
+    """Open everything on *home*, adopt what is unfinished, and close it in order.
+
+    *server* is one in memory, or the function that connects to a real one; *parcel* is set where many files go in one
+    request.
+    """
     clock = clock or TestClock()
     home.mkdir(parents=True, exist_ok=True)
     readers = ThreadPoolExecutor(2, thread_name_prefix="reader")
@@ -75,7 +90,7 @@ async def open_house(
         Book(journal, ledger, clock.now),
         ledger,
         journal,
-        Connections(server.connect),
+        Connections(server.connect if isinstance(server, MemoryServer) else server),
         lambda transfer, created, progress: FileFeed(
             transfer, readers, on_created=created, on_progress=progress, throttle=None
         ),
@@ -83,12 +98,13 @@ async def open_house(
         clock,
         limits or Limits(),
         events.append,
+        lambda _: parcel,
     )
     await engine.start()
     ownership = Ownership(home / "locks")
     shelf = Shelf(journal, engine, ledger, ownership, events.append)
     house = House(engine, ledger, shelf, journal)
-    house.events, house.server, house.clock = events, server, clock
+    house.events, house.clock = events, clock
     for batch in await shelf.open():
         await shelf.adopt(batch, paused=False)
     try:

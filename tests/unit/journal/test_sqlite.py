@@ -85,6 +85,7 @@ transfers = st.builds(
     attempts=st.integers(0, 1000),
     retry_at=st.none() | moments,
     generation=st.integers(0, 1000),
+    begun_at=st.none() | moments,
 )
 batches = st.builds(
     Batch,
@@ -108,6 +109,7 @@ batches = st.builds(
     ),
     ending=st.none() | st.sampled_from(CancelEnding),
     answer=any_text,
+    target=maybe,
 )
 
 
