@@ -16,6 +16,8 @@ from app.remote.doorito_form import PARCEL as FORM_PARCEL
 from app.remote.doorito_form import open_form
 from app.remote.http import http_of
 from app.remote.uphaul import UphaulServer
+from app.remote.vuemantics import PARCEL as VUEMANTICS_PARCEL
+from app.remote.vuemantics import VuemanticsLine
 
 CELL_SEGMENTATION_HUB = "cell_segmentation_hub"
 DIRECTDRIVE = "directdrive"
@@ -23,6 +25,7 @@ DOORITO = "doorito"
 DOORITO_FORM = "doorito_form"
 UPHAUL = "uphaul"
 TUS = "tus"
+VUEMANTICS = "vuemantics"
 
 
 class SignsIn(StrEnum):
@@ -78,6 +81,14 @@ DIALECTS: Mapping[str, Dialect] = {
         Dialect(DOORITO, "Doorito", SignsIn.TOKEN, _doorito),
         Dialect(DOORITO_FORM, "Doorito (form)", SignsIn.PASSWORD, open_form, FORM_PARCEL),
         Dialect(TUS, "tus", SignsIn.TOKEN, _tus, may_be_anonymous=True),
+        Dialect(
+            VUEMANTICS,
+            "vuemantics",
+            SignsIn.PASSWORD,
+            VuemanticsLine,
+            VUEMANTICS_PARCEL,
+            lists_batches=True,
+        ),
     )
 }
 
