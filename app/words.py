@@ -114,6 +114,7 @@ _STATUS_SAYS_MORE = frozenset(
     {_K.BUSY, _K.SERVER_ERROR, _K.REFUSED, _K.FORBIDDEN, _K.NOT_A_SERVER, _K.CONFLICT, _K.SIGN_IN}
 )
 _LONGEST_DETAIL = 200
+_LONGEST_STAGE = 60
 _ERRNO = re.compile(r"^\[(?:Errno|WinError) -?\d+\] ")
 
 _ENDINGS: dict[CancelEnding, str] = {
@@ -210,6 +211,8 @@ def what_happened(transfer: TransferView, now: float) -> str:
         return _uploading_text(transfer)
     if state is _S.PAUSED and transfer.done_bytes:
         return f"{size_text(transfer.done_bytes)} arrived; resume goes on from there."
+    if state is _S.PROCESSING:
+        return f"{_SIMPLE[state].rstrip('.')}{_stage_text(transfer)}."
     if state is _S.COMPLETED:
         return _CODES.get(transfer.answer) or _arrived_text(transfer)
     return _SIMPLE.get(state, "")
@@ -332,6 +335,15 @@ def _uploading_text(transfer: TransferView) -> str:
     seconds = (transfer.size_bytes - transfer.done_bytes) / transfer.speed_bps
     left = left_text((seconds, seconds)) if 1 <= seconds < 14 * 24 * 3600 else ""
     return f"{left} left" if left else ""
+
+
+def _stage_text(transfer: TransferView) -> str:
+    """Return how far the server is with a file, as the end of a sentence: ": 40 % (analysing)", or nothing."""
+    stage = " ".join(transfer.stage.replace("_", " ").split())[:_LONGEST_STAGE]
+    if transfer.stage_share is None:
+        return f": {stage}" if stage else ""
+    share = f": {transfer.stage_share:.0%}".replace("%", " %")
+    return f"{share} ({stage})" if stage else share
 
 
 def _arrived_text(transfer: TransferView) -> str:

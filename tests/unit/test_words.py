@@ -107,6 +107,22 @@ def test_every_transfer_state_can_be_asked_what_happened() -> None:
             ),
             "The server cannot be reached: Name or service not known. Check the network and that the server runs.",
         ),
+        (
+            a_transfer(S.PROCESSING, stage="analysing", stage_share=0.4),
+            "Everything arrived; the server is working on it: 40 % (analysing).",
+        ),
+        (
+            a_transfer(S.PROCESSING, stage="embedding_1"),
+            "Everything arrived; the server is working on it: embedding 1.",
+        ),
+        (
+            a_transfer(S.PROCESSING, stage_share=0.999),
+            "Everything arrived; the server is working on it: 100 %.",
+        ),
+        (
+            a_transfer(S.FAILED, failure=Failure(FailureKind.PROCESSING_FAILED, "cannot read the image")),
+            "The server could not process it: cannot read the image. Check the file, then retry to send it again.",
+        ),
         (a_transfer(S.UPLOADING, speed_bps=50_000.0), "~40 s left"),
         (a_transfer(S.PAUSED, done_bytes=500_000), "500 kB arrived; resume goes on from there."),
         (a_transfer(S.COMPLETED, answer="verified"), "Arrived; the server has checked its SHA-256."),

@@ -20,6 +20,7 @@ from app.domain.transfer import TimelineEntry, Transfer
 from app.journal.files import connect
 from app.journal.journal import BadRow, Entry, JournalError, PendingCancel
 from app.journal.purge import purge_some
+from app.journal.schema import MIGRATIONS
 from app.journal.sqlite import SqliteJournal
 
 NOW = 1_800_000_000.0
@@ -447,3 +448,24 @@ async def test_close_writes_what_waits(path: Path) -> None:
     with pytest.raises(JournalError, match="closed"):
         await journal.commit()
     assert look(path, "SELECT COUNT(*) FROM transfers") == [(1,)]
+
+
+async def test_a_journal_of_the_first_version_goes_on(path: Path) -> None:
+    path.parent.mkdir()
+    old = sqlite3.connect(path)
+    old.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
+    old.execute(
+        "INSERT INTO batches VALUES ('b', 'B', 'p', 1, NULL, NULL, NULL, NULL, 0, 0, NULL, '', '[]', NULL, NULL)"
+    )
+    old.execute(
+        "INSERT INTO transfers VALUES ('t', 'b', 0, X'2F66', 'f', 10, 1, 'queued', 0, NULL, NULL, NULL, '', 0,"
+        " NULL, 0, NULL, NULL, NULL, NULL, NULL)"
+    )
+    old.commit()
+    old.close()
+    journal = SqliteJournal(path)
+    await journal.open()
+    (row,) = await stored(journal)
+    ((batch, _),), bad = await journal.batches()
+    await journal.close()
+    assert (row, batch, bad) == (Transfer("t", "b", 0, "/f", "f", 10, 1), Batch("b", "B", "p", 1.0), [])
