@@ -1,0 +1,45 @@
+"""A real server of ours for the tests of a module, and an account at its DirectDrive API for each test."""
+
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.support.directdrive_sender import Courier, open_courier
+from tests.support.server import ServerProcess
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that has nothing to complain about in the end."""
+    with ServerProcess(tmp_path_factory.mktemp("directdrive"), "--rate-limits", "off") as running:
+        yield running
+        running.stop()
+    assert [line for line in running.log.splitlines() if "level=INFO" not in line] == []
+
+
+@pytest.fixture(scope="module")
+def user(server: ServerProcess) -> str:
+    """A user of it: a sign-in costs half a second, so there is one a module."""
+    email = f"{uuid4().hex}@example.org"
+    body = {"email": email, "password": PASSWORD}
+    answer = httpx.post(f"{server.url}/directdrive/api/v1/auth/register", json=body, trust_env=False)
+    assert answer.status_code == 200
+    return email
+
+
+@pytest.fixture
+async def courier(server: ServerProcess, user: str) -> AsyncIterator[Courier]:
+    """A new line of that user, signed in by name and password."""
+    async with open_courier(f"{server.url}/directdrive", user, PASSWORD) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def nobody(server: ServerProcess) -> AsyncIterator[Courier]:
+    """A sender without a name."""
+    async with open_courier(f"{server.url}/directdrive") as opened:
+        yield opened

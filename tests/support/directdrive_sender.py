@@ -1,0 +1,81 @@
+"""Sends files through the DirectDrive adapter as the engine does: each attempt by a connection of its own, over one line."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from app.engine.reader import FileFeed
+from app.remote.account import Account, Endpoint
+from app.remote.base import CancelAnswer, Outgoing, RemoteFile, Sent
+from app.remote.directdrive import DirectDriveServer, directdrive_line
+from app.remote.directdrive_line import DirectDriveLine, Pace
+from tests.support.sender import Parcel
+
+QUICK = Pace(gather_s=0.005, linger_s=0.3, look_s=(0.02, 0.05, 0.2), idle_s=0.3, patience_s=2.0)
+"""The waits of a server that is on this machine."""
+
+
+class Courier:
+    """One account at a server, and the threads that read files. ``connections`` made by it are closed with it."""
+
+    def __init__(self, line: DirectDriveLine, executor: ThreadPoolExecutor) -> None:
+        self.line = line
+        self._executor = executor
+        self.server = DirectDriveServer(line)
+
+    async def send(
+        self,
+        parcel: Parcel,
+        *,
+        batch_key: str = "",
+        neighbours: Callable[[], Sequence[Outgoing]] = tuple,
+    ) -> Sent:
+        """Make one attempt."""
+        server = DirectDriveServer(self.line)
+
+        async def created(remote_id: str) -> None:
+            parcel.remote_id = remote_id
+
+        parcel.attempts += 1
+        outgoing = replace(parcel.outgoing, batch_key=batch_key, neighbours=neighbours)
+        try:
+            async with FileFeed(
+                parcel.transfer, self._executor, on_created=created, on_progress=parcel.progress
+            ) as feed:
+                return await server.send(outgoing, feed)
+        finally:
+            await server.aclose()
+
+    async def look(self, parcel: Parcel) -> RemoteFile:
+        """Read the file back."""
+        assert parcel.remote_id is not None
+        return await self.server.look(parcel.remote_id)
+
+    async def cancel(self, parcel: Parcel) -> CancelAnswer:
+        """Cancel the file."""
+        assert parcel.remote_id is not None
+        return await self.server.cancel_file(parcel.remote_id)
+
+
+@asynccontextmanager
+async def open_courier(
+    url: str,
+    user: str = "",
+    password: str | None = None,
+    *,
+    token: str | None = None,
+    pace: Pace = QUICK,
+    now: Callable[[], float] | None = None,
+) -> AsyncIterator[Courier]:
+    """Give a courier; without a user and a token it is anonymous."""
+    endpoint = Endpoint(url, token, user, password)
+    account = Account(endpoint, read_timeout_s=20) if now is None else Account(endpoint, now=now)
+    line = directdrive_line(account, pace)
+    with ThreadPoolExecutor(2, thread_name_prefix="files") as executor:
+        courier = Courier(line, executor)
+        try:
+            yield courier
+        finally:
+            await courier.server.aclose()
+            await line.aclose()
