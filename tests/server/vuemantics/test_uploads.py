@@ -237,3 +237,23 @@ def test_many_posts_at_once_count_right(client: VuemanticsClient) -> None:
     assert [(one["total_uploads"], one["successful_uploads"], one["status"]) for one in batches] == [
         (10, 10, "completed")
     ] * 6
+
+
+def test_a_video_is_verified_and_recognised_but_not_opened(client: VuemanticsClient) -> None:
+    film = bytes.fromhex("00000018667479706d703432000000006d70343269736f6d") + b"\0" * 5000
+    told = client.bulk([("film.mp4", film, "video/mp4")]).json()
+    batch, shown = client.over(told["batch_id"]), client.upload(told["upload_ids"][0])
+    assert batch["status"] == "completed"
+    assert (shown["file_type"], shown["file_size"], shown["thumbnail_path"], shown["video_codec"]) == (
+        "video",
+        len(film),
+        None,
+        None,
+    )
+    assert shown["metadata"] == {
+        "batch_id": told["batch_id"],
+        "detected_mime_type": "video/mp4",
+        "original_filename": "film.mp4",
+        "sha256_verified": True,
+        "upload_source": "bulk",
+    }
