@@ -1,100 +1,17 @@
-"""The Cell Segmentation Hub as a client sees it: over real HTTP and socket.io on loopback."""
+"""The Cell Segmentation Hub as a client sees it: over real HTTP on loopback."""
 
 from __future__ import annotations
 
-import asyncio
 import io
-import random
-import socket
-import time
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import httpx
 import pytest
-import socketio
-from PIL import Image
 
+from tests.support.hub_client import PREFIX, Sender, login, on_disk, png, project, send, until
 from tests.support.server import ServerProcess
-
-PREFIX = "/cell-segmentation-hub"
-
-
-def png(width: int = 8, height: int = 6, *, noisy: bool = False) -> bytes:
-    content = io.BytesIO()
-    pixels = random.Random(1).randbytes(width * height) if noisy else bytes(width * height)
-    Image.frombytes("L", (width, height), pixels).save(content, "PNG", compress_level=1)
-    return content.getvalue()
-
-
-@contextmanager
-def login(server: ServerProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url + PREFIX, timeout=30) as client:
-        account = {"email": f"{uuid4().hex}@example.org", "password": "long enough"}
-        assert client.post("/api/auth/register", json=account).status_code == 201
-        client.headers["x-test-email"] = account["email"]
-        yield client
-
-
-def project(client: httpx.Client) -> str:
-    return str(client.post("/api/projects", json={"title": "Buňky"}).json()["data"]["id"])
-
-
-def send(client: httpx.Client, project_id: str, *names: str, content: bytes | None = None) -> httpx.Response:
-    body = png() if content is None else content
-    return client.post(
-        f"/api/projects/{project_id}/images", files=[("images", (name, body, "image/png")) for name in names]
-    )
-
-
-def until(check: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 20
-    while not (found := check()):
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
-    return found
-
-
-class Sender:
-    """A request of one whole image and a half one, which stays open."""
-
-    def __init__(self, server: ServerProcess, client: httpx.Client, project_id: str, upload_id: str) -> None:
-        host, port = server.url.removeprefix("http://").split(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=20)
-        head = (
-            'Content-Disposition: form-data; name="images"; filename="{}"\r\nContent-Type: image/png\r\n\r\n'
-        )
-        whole = b"--x\r\n" + head.format("a.png").encode() + png() + b"\r\n--x\r\n"
-        half = head.format("b.png").encode() + b"0" * 600_000
-        self._socket.sendall(
-            f"POST {PREFIX}/api/projects/{project_id}/images HTTP/1.1\r\nHost: x\r\nX-Upload-Id: {upload_id}\r\n"
-            f"Cookie: access_token={client.cookies['access_token']}\r\nContent-Length: 5000000\r\n"
-            "Content-Type: multipart/form-data; boundary=x\r\n\r\n".encode()
-            + whole
-            + half
-        )
-        until(lambda: any(one.stat().st_size > 0 for one in server.partials_dir.iterdir()))
-
-    def answer(self) -> bytes:
-        return self._socket.recv(65536)
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-def on_disk(server: ServerProcess) -> list[str]:
-    places = (server.partials_dir, server.files_dir, server.data_dir / "parts")
-    return sorted(one.name for place in places for one in place.rglob("*") if one.is_file())
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path / "data", "--rate-limits", "off") as running:
-        yield running
 
 
 def test_login_needs_the_cookie_and_a_refresh_works_once(server: ServerProcess) -> None:
@@ -209,7 +126,9 @@ def test_an_item_in_work_is_cancelled_and_the_next_one_is_done(server: ServerPro
         ]["id"]
         fast = send(client, here, "fast.png").json()["data"]["images"][0]["id"]
         body = {"imageIds": [slow, fast], "projectId": here}
-        items = [one["id"] for one in client.post("/api/queue/batch", json=body).json()["data"]["queueEntries"]]
+        items = [
+            one["id"] for one in client.post("/api/queue/batch", json=body).json()["data"]["queueEntries"]
+        ]
         until(lambda: client.get(f"/api/queue/projects/{here}/stats").json()["data"]["processing"])
         codes = [client.delete(f"/api/queue/items/{items[0]}").status_code for _ in range(2)]
         until(lambda: client.get(f"/api/images/{fast}").json()["data"]["segmentationStatus"] == "segmented")
@@ -237,52 +156,7 @@ def test_an_export_is_downloaded_or_cancelled(server: ServerProcess) -> None:
     assert (late, codes, status, len(left)) == (400, [200, 400], "cancelled", 1)
 
 
-async def test_socket_io_tells_of_progress_and_confirms_a_cancel(server: ServerProcess) -> None:
-    with login(server) as client:
-        here, upload = project(client), str(uuid4())
-        heard: list[tuple[str, Any]] = []
-        listener = socketio.AsyncClient(reconnection=False)
-        listener.on("*", lambda name, payload: heard.append((name, payload)))
-        path = f"{PREFIX.strip('/')}/socket.io"
-        cookie = {"Cookie": f"access_token={client.cookies['access_token']}"}
-        await listener.connect(server.url, headers=cookie, socketio_path=path, transports=["websocket"])
-        await asyncio.to_thread(send, client, here, "β.png")
-        sender = await asyncio.to_thread(Sender, server, client, here, upload)
-        await listener.emit("operation:cancel", {"operationId": upload, "operationType": "upload"})
-        await asyncio.to_thread(until, lambda: "operation:cancel-ack" in [name for name, _ in heard])
-        sender.close()
-        await listener.disconnect()
-        status = client.get(f"/api/projects/{here}/uploads/{upload}").json()["data"]["status"]
-    first = [
-        one["progress"] for name, one in heard if name == "uploadProgress" and one["filename"] == "β.png"
-    ]
-    names = [name for name, _ in heard if name != "uploadProgress"]
-    assert (first, status) == ([0, 50, 75, 100], "cancelled")
-    assert names == [
-        "uploadCompleted",
-        "uploadCancelling",
-        "uploadCancelled",
-        "upload:cancelled",
-        "operation:cancelled",
-        "operation:cancel-ack",
-    ]
-
-
-async def test_socket_io_wants_a_valid_cookie(server: ServerProcess) -> None:
-    listener = socketio.AsyncClient(reconnection=False)
-    heard: list[Any] = []
-    listener.on("connect_error", heard.append)
-    with pytest.raises(socketio.exceptions.ConnectionError):
-        await listener.connect(
-            server.url, socketio_path=f"{PREFIX.strip('/')}/socket.io", transports=["websocket"]
-        )
-    await listener.disconnect()
-    assert heard == [{"message": "Authentication token required"}]
-
-
 def test_fifty_cancels_of_one_upload_succeed_once(server: ServerProcess) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     with login(server) as client:
         here, upload = project(client), str(uuid4())
         sender = Sender(server, client, here, upload)

@@ -34,7 +34,9 @@ class Endings:
         The answer is `cancelled`; `cancelling` only if the request is in another process that does not react.
         """
         core = self._core
-        upload = await core.database.write(uploads.start_cancel, user, project_id, upload_id, core.now())
+        upload, stored = await core.database.write(
+            uploads.start_cancel, user, project_id, upload_id, core.now()
+        )
         self._cancelling.add(upload.batch_id)
         try:
             await self._tell(upload, "uploadCancelling", status="cancelling")
@@ -42,16 +44,12 @@ class Endings:
             await core.receptions.stop([upload.batch_id], StopReason.CANCELLED)
             alive = await self._lock(upload, PATIENCE_SECONDS)
             if alive is None:
-                return {
-                    **_about(upload),
-                    "status": "cancelling",
-                    "removedFiles": 0,
-                    "cleanupCompleted": False,
-                }
+                return {**_about(upload), **_told("cancelling", 0)}
             try:
-                return await self._confirm(upload, user)
+                removed = await self._confirm(upload, user)
             finally:
                 uploads.let_go(alive)
+            return {**_about(upload), **_told("cancelled", stored if removed is None else removed)}
         finally:
             self._cancelling.discard(upload.batch_id)
 
@@ -70,35 +68,40 @@ class Endings:
             if alive is None:
                 continue
             try:
-                upload = await self._core.database.read(uploads.of_batch, known.batch_id)
-                if upload.state is State.CANCELLING:
-                    await self._confirm(upload, upload.owner)
-                else:
-                    await self.fail(upload)
+                await self.fail(known)
             finally:
                 uploads.let_go(alive)
 
     async def fail(self, upload: Upload) -> bool:
-        """Remove what an upload has brought and fail it; False if it is over or being cancelled. The caller holds its lock."""
+        """Remove what an upload has brought and fail it, or end its cancel if another process was told of that.
+
+        False if it did not fail. The caller holds its lock.
+        """
         # Asked of the writer, which by now has done what the request that ended had asked of it.
-        if await self._core.database.write(uploads.state, upload) is not State.UPLOADING:
+        state = await self._core.database.write(uploads.state, upload)
+        if state is State.CANCELLING and upload.batch_id not in self._cancelling:
+            await self._confirm(upload, upload.owner)
+        if state is not State.UPLOADING:
             return False
         await self._cancel_batch(upload, upload.owner)
         return await self._remove(upload, State.UPLOADING, State.FAILED) is not None
 
-    async def _confirm(self, upload: Upload, by: str) -> dict[str, Any]:
-        """Remove all of an upload that is being cancelled, and tell so. The caller holds its lock."""
+    async def _confirm(self, upload: Upload, by: str) -> int | None:
+        """Remove all of an upload that is being cancelled, and tell so. The caller holds its lock.
+
+        Returns the number of files that were stored; None if another process was quicker.
+        """
         await self._cancel_batch(upload, by)  # once more: a file may just have been made
         removed = await self._remove(upload, State.CANCELLING, State.CANCELLED)
-        told = {"status": "cancelled", "removedFiles": removed or 0, "cleanupCompleted": True}
-        if removed is not None:  # else another server was quicker
+        if removed is not None:
             message = "Upload cancelled"
-            await self._tell(upload, "uploadCancelled", **told, cancelledBy="user", message=message)
+            told = {**_told("cancelled", removed), "cancelledBy": "user", "message": message}
+            await self._tell(upload, "uploadCancelled", **told)
             operation = {"operationId": upload.id, "message": message}
             await self._sockets.to_user(upload.owner, "upload:cancelled", operation)
             operation["operationType"] = "upload"
             await self._sockets.to_user(upload.owner, "operation:cancelled", operation)
-        return {**_about(upload), **told}
+        return removed
 
     async def _remove(self, upload: Upload, before: State, after: State) -> int | None:
         core = self._core
@@ -132,6 +135,10 @@ class Endings:
 
 def _about(upload: Upload) -> dict[str, Any]:
     return {"projectId": upload.project_id, "batchId": upload.id, "uploadId": upload.id}
+
+
+def _told(status: str, removed: int) -> dict[str, Any]:
+    return {"status": status, "removedFiles": removed, "cleanupCompleted": status == "cancelled"}
 
 
 def _end(

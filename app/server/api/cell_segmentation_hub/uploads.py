@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from app.server import batches
 from app.server.api.cell_segmentation_hub import projects
@@ -175,14 +175,17 @@ def move(tx: Transaction, upload: Upload, before: tuple[State, ...], after: Stat
     )
 
 
-def start_cancel(tx: Transaction, user: str, project_id: str, upload_id: str, now: str) -> Upload:
-    """Make an upload `cancelling`; raises the 404, or 400 with the state if it is over or somebody is at it."""
+def start_cancel(tx: Transaction, user: str, project_id: str, upload_id: str, now: str) -> tuple[Upload, int]:
+    """Make an upload `cancelling`; return it, and how many of its files are stored.
+
+    Raises the 404, or 400 with the state if it is over or somebody is at it.
+    """
     upload = get(tx.connection, user, project_id, upload_id)
     if not move(tx, upload, (State.UPLOADING,), State.CANCELLING, now):
-        raise Problem(
-            "not_cancellable", f"Upload already {upload.state}", extra={"status": upload.state.value}
-        )
-    return upload
+        state = {"status": upload.state.value}
+        raise Problem("not_cancellable", f"Upload already {upload.state}", extra=state)
+    wanted = select(func.count()).select_from(images).where(images.c.batch_id == upload.batch_id)
+    return upload, tx.execute(wanted).scalar_one()
 
 
 def life_path(core: Core, batch_id: str) -> Path:
