@@ -147,14 +147,18 @@ class Push:
         self._watched.pop(upload_id, None)
         self.told.forget(upload_id)
 
+    def open(self) -> None:
+        """Open the socket, if it is not, in the background: what is said while there is none is lost."""
+        self._asked_at = asyncio.get_running_loop().time()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="vuemantics-push")
+
     async def news(self, heard: int, timeout_s: float) -> int:
         """Return when more was said than the first *heard* words, or after *timeout_s*; return how many were said by now.
 
         The socket is kept open for as long as this is asked.
         """
-        self._asked_at = asyncio.get_running_loop().time()
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name="vuemantics-push")
+        self.open()
         if self._said_count == heard:
             await self._next_word(timeout_s)
         return self._said_count

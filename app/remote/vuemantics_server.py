@@ -154,6 +154,7 @@ class VuemanticsServer:
         await self._renew_for(body.size_bytes)
         # Also a connection that was closed behind our back is noticed here, and not by the POST.
         self._shared.posts.begin(await self._finding.newest())
+        self._shared.push.open()  # the first words come before the answer
         feeds = [(item.feed, item.outgoing.size_bytes) for item in items]
         async with beating(feeds[-1:], once=lambda: body.is_out):
             return await self._http.stream_body(

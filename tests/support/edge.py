@@ -1,0 +1,96 @@
+"""What stands before a pretended server: planned faults, by name, and an nginx that has a page for everything else."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tests.support.fake_server import FAULTS, reply
+
+_PAGE = b"<html><center><h1>nginx</h1></center></html>"
+
+
+class Edge:
+    """An ASGI application before another one, under uvicorn. A path below /api is the same as one without it.
+
+    ``requests`` is what was asked ("GET /v1/health"). Faults: a name of FAULTS, ``nginx_<status>`` (a page), or
+    ``token_revoked`` (401, with the body read), ``internal_error`` (500 in plain text, then the connection closes), ``loses_the_answer`` (the application has the request).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.requests: list[str] = []
+        self._app = app
+        self._planned: list[tuple[str, str, str]] = []
+        self._has_nginx = False
+        self._most_bytes = 0
+
+    def fail_next(self, method: str, path_prefix: str, fault: str) -> None:
+        """Play a fault for the next request of that method whose path begins so."""
+        self._planned.append((method, path_prefix, fault))
+
+    def nginx(self, most_bytes: int = 0) -> None:
+        """The application is below /api alone; every other path is a page. Bodies over *most_bytes* are refused."""
+        self._has_nginx, self._most_bytes = True, most_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or socket."""
+        path = str(scope["path"])
+        is_api = path.startswith("/api/")
+        inner = {**scope, "path": path.removeprefix("/api") if is_api else path}
+        inner["raw_path"] = inner["path"].encode()
+        if scope["type"] == "http":
+            self.requests.append(f"{scope['method']} {inner['path']}")
+            fault = self._fault(inner)
+            if fault:
+                await self._play(fault, inner, receive)
+                return
+        if self._has_nginx and not is_api:
+            await _page(200 if scope.get("method") == "GET" else 405, send)
+        else:
+            await self._app(inner, receive, send)
+
+    def _fault(self, scope: Scope) -> str:
+        length = int(dict(scope["headers"]).get(b"content-length", b"0"))
+        if self._most_bytes and length > self._most_bytes:
+            return "nginx_413"
+        for plan in self._planned:
+            if plan[0] == scope["method"] and scope["path"].startswith(plan[1]):
+                self._planned.remove(plan)
+                return plan[2]
+        return ""
+
+    async def _play(self, fault: str, scope: Scope, receive: Receive) -> None:
+        cycle = receive.__self__  # type: ignore[attr-defined] # uvicorn's, which has the connection
+        if fault == "loses_the_answer":
+            await self._app(scope, receive, _nobody)
+            cycle.transport.abort()
+        else:
+            while (await receive()).get("more_body"):
+                continue
+            if fault == "internal_error":
+                raise AttributeError("as the original would")
+            cycle.transport.write(_reply(fault))
+            cycle.transport.close()
+        while (await receive())["type"] != "http.disconnect":
+            continue
+
+
+async def _nobody(_message: Any) -> None: ...
+
+
+async def _page(status: int, send: Callable[[Any], Awaitable[None]]) -> None:
+    headers = [(b"content-type", b"text/html"), (b"content-length", b"%d" % len(_PAGE))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": _PAGE})
+
+
+def _reply(fault: str) -> bytes:
+    if fault in FAULTS:
+        return FAULTS[fault].answer
+    if fault == "token_revoked":
+        return reply(
+            "401 Unauthorized", '{"detail": "Token has been invalidated", "type": "AuthenticationError"}'
+        )
+    status = fault.removeprefix("nginx_")
+    head = f"HTTP/1.1 {status} nginx\r\nContent-Type: text/html\r\nContent-Length: {len(_PAGE)}\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode() + _PAGE

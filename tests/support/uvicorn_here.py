@@ -1,0 +1,55 @@
+"""A uvicorn in the test's own loop: real sockets, up in milliseconds, and nothing in the log."""
+
+import asyncio
+import socket
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+
+
+class UvicornHere:
+    """``async with UvicornHere(app) as it: it.url``. A restart keeps the port; open connections are cut at the end."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._port = 0
+        self._server: uvicorn.Server | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Listen."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", self._port))
+        self._port = sock.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        # An unhandled exception is what a test wants to see the answer of: it belongs in no log here.
+        config = uvicorn.Config(
+            self._app, log_config=None, log_level="critical", lifespan="off", ws="websockets-sansio"
+        )
+        config.load()
+        self._server = uvicorn.Server(config)
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup(sockets=[sock])
+
+    async def stop(self) -> None:
+        """Close everything, WebSockets with 1012, as a server that is stopped does."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.force_exit = True
+            await server.shutdown()
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()
+            for task in list(server.server_state.tasks):
+                task.cancel()
+            await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self.stop()
