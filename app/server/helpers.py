@@ -117,7 +117,8 @@ class Helper:
             raise HelperError(f"The work on this file got stuck: no sign of life for {seconds} s.") from None
         except (asyncio.IncompleteReadError, ConnectionError):
             raise HelperError(await self._last_words()) from None
-        except (OSError, ValueError) as error:  # it cannot be started, or what it sent is no JSON
+        # It cannot be started, what it sent is no JSON, or (uvloop) its end is known to the pipe and not yet to the process.
+        except (OSError, ValueError, RuntimeError) as error:
             raise HelperError(f"The process that works on files failed: {error}") from error
 
     async def _started(self) -> asyncio.subprocess.Process:

@@ -151,6 +151,16 @@ def test_one_process_serves_many_files_and_may_print(server: ServerProcess, tus:
     assert (states, len(pids), "said by" in server.log) == (["completed"] * 4, 1, False)
 
 
+def test_one_that_dies_with_nothing_to_do_is_replaced(server: ServerProcess, tus: TusClient) -> None:
+    batch = tus.batch("Idle")
+    (first,) = send(tus, batch, "first")
+    processed(tus, first)
+    os.kill(begun(server, "first"), signal.SIGKILL)
+    (second,) = send(tus, batch, "second")
+    states = [processed(tus, one)["status"] for one in (first, second)]
+    assert (states, len({pid for _, pid in helpers_log(server)})) == (["completed"] * 2, 2)
+
+
 def test_a_file_without_a_sign_of_life_has_failed(tmp_path: Path) -> None:
     options = ("--job-stall-seconds", "1", "--rate-limits", "off")
     with ServerProcess(tmp_path, *options, module=DEADLY) as server, TusClient(server) as tus:
@@ -189,7 +199,7 @@ def test_kill_9_of_the_server_leaves_no_process_behind(
 
 
 def test_not_even_one_that_hears_nothing_outlives_a_killed_server_for_long(tmp_path: Path) -> None:
-    options = ("--job-stall-seconds", "3", "--rate-limits", "off")
+    options = ("--job-stall-seconds", "2", "--rate-limits", "off")
     with ServerProcess(tmp_path, *options, module=DEADLY) as server:
         with TusClient(server) as tus:
             send(tus, tus.batch("Stuck"), "stuck")
