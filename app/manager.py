@@ -95,6 +95,7 @@ class UploadManager(ServerDesk):
             self._clock,
             _limits(self._settings),
             self._emit,
+            self._servers.parcel_limits,
         )
         self._book = book
         await self._engine.start()
@@ -132,6 +133,7 @@ class UploadManager(ServerDesk):
         now = self._clock.now()
         roots = tuple(os.path.abspath(path) for path in paths)
         batch = Batch(uuid.uuid4().hex, name or batch_name(roots, now), profile_id, now, roots=roots)
+        batch.target = target.id if target else self._servers.chosen_target(profile_id)
         self._shelf.created(batch)
         self._engine.add(batch)
         await self._journal.commit()

@@ -12,6 +12,7 @@ from app.engine.clock import Clock
 from app.engine.connections import Connections
 from app.engine.engine import Engine
 from app.engine.progress import ProgressLedger
+from app.remote.account import DIRECT_WAY, Way
 from app.remote.base import (
     Abilities,
     CancelAnswer,
@@ -22,7 +23,8 @@ from app.remote.base import (
     Target,
     TargetServer,
 )
-from app.servers import Servers
+from app.remote.detect import Detected, detect
+from app.servers import Servers, way_of
 from app.words import count_text
 
 
@@ -42,6 +44,16 @@ class ServerDesk:
     async def profiles(self) -> Sequence[ServerProfile]:
         """Return the servers that a person has added."""
         return self._servers.profiles()
+
+    async def detect(self, url: str, way: ServerProfile | Way | None = None) -> Detected:
+        """Look at what answers at the address that a person pasted; no secret goes out. Raises TransferError.
+
+        Of a profile that is only half filled in, the CA file, the client certificate and the proxy are used.
+        """
+        if isinstance(way, ServerProfile):
+            proxy, password = without_password(way.proxy)
+            way = way_of(replace(way, proxy=proxy), password)
+        return await detect(url, way or DIRECT_WAY)
 
     async def test_server(self, profile: ServerProfile, secret: str | None = None) -> Abilities:
         """Reach a server once, signed in, saved or not; return what it can do. Nothing stays there.

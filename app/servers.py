@@ -178,13 +178,7 @@ class Servers:
             None if is_password else secret,
             profile.user,
             secret if is_password else None,
-            Way(
-                profile.ca_file,
-                profile.client_cert_file,
-                profile.client_key_file,
-                profile.proxy,
-                proxy_password,
-            ),
+            way_of(profile, proxy_password),
             self.parcel_limits(profile.id) if profile.parcel_files or profile.parcel_bytes else None,
         )
 
@@ -230,6 +224,13 @@ class Servers:
             lists_batches=kind is not None and kind.lists_batches,
             secret_in_keyring=self._secrets.is_in_keyring(profile.id),
         )
+
+
+def way_of(profile: ServerProfile, proxy_password: str = "") -> Way:
+    """Return how a profile's server is reached."""
+    return Way(
+        profile.ca_file, profile.client_cert_file, profile.client_key_file, profile.proxy, proxy_password
+    )
 
 
 def _signs_in_by_password(profile: ServerProfile) -> bool:

@@ -89,7 +89,13 @@ def checked_proxy(text: str) -> str:
         parts = urlsplit("")
     if parts.password is not None:
         raise ProfileError("A proxy's password is not kept in this file.")
-    if not usable or parts.path.strip("/") or parts.query or parts.fragment or not proxy.isprintable():
+    if (
+        not usable
+        or parts.path.strip("/")
+        or parts.query
+        or parts.fragment
+        or any(each.isspace() for each in proxy)
+    ):
         raise ProfileError(
             "The proxy must be “system”, “none” or an address such as http://proxy.example:3128."
         )

@@ -9,6 +9,8 @@ from app.domain.failure import Failure, FailureKind, TransferError
 from app.remote.auth import Auth, Bearer
 from app.remote.base import ParcelLimits, RemoteServer
 
+SYSTEM_PROXY, NO_PROXY = "system", "none"
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -20,7 +22,7 @@ class Way:
     ca_file: str = ""
     client_cert_file: str = ""
     client_key_file: str = ""
-    proxy: str = "system"
+    proxy: str = SYSTEM_PROXY
     proxy_password: str = field(default="", repr=False)
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import ipaddress
 import json
 import ssl
 import time
@@ -17,10 +16,11 @@ import httpx
 from app import __version__
 from app.domain.failure import Failure, FailureKind, TransferError
 from app.remote import network
-from app.remote.account import DIRECT_WAY, Account, Way
+from app.remote.account import DIRECT_WAY, NO_PROXY, SYSTEM_PROXY, Account, Way
 from app.remote.answer import Answer, failure_of
 from app.remote.auth import Auth, Headers
-from app.remote.tls import context_for, no_tls
+from app.remote.network import is_loopback
+from app.remote.tls import context_for, no_tls, tls_detail
 
 _K = FailureKind
 
@@ -77,15 +77,7 @@ class Http:
         self._timeout = httpx.Timeout(
             read_timeout_s, connect=_CONNECT_TIMEOUT_S, write=None, pool=None
         ).as_dict()
-        # A proxy named in the environment must not be asked for the server on this very computer.
-        trust_env = not _is_loopback(self._origin.host)
-        is_direct = self._origin.scheme == "http" and not (trust_env and getproxies())
-        self._client = httpx.AsyncClient(
-            verify=context_for(way) if self._origin.scheme == "https" else no_tls(),
-            limits=_LIMITS,
-            transport=_direct_transport() if is_direct and network.works_here() else None,
-            trust_env=trust_env,
-        )
+        self._client = _client(self._origin, way)
 
     @property
     def whole_path(self) -> str:
@@ -193,6 +185,37 @@ class Http:
         raise TransferError(failure)
 
 
+def _client(origin: httpx.URL, way: Way) -> httpx.AsyncClient:
+    """One client that goes the person's way. Raises TransferError for certificates that cannot be used."""
+    # A proxy named in the environment must not be asked for the server on this very computer.
+    by_system = way.proxy == SYSTEM_PROXY and not is_loopback(origin.host)
+    by_address = way.proxy not in (SYSTEM_PROXY, NO_PROXY)
+    is_direct = origin.scheme == "http" and not by_address and not (by_system and getproxies())
+    verify = context_for(way) if origin.scheme == "https" else no_tls()
+    try:
+        return httpx.AsyncClient(
+            verify=verify,
+            limits=_LIMITS,
+            transport=_direct_transport() if is_direct and network.works_here() else None,
+            trust_env=by_system,
+            proxy=_proxy(way) if by_address else None,
+        )
+    except (httpx.InvalidURL, ValueError):
+        failure = Failure(_K.UNREACHABLE, "the proxy's address cannot be used")
+    except ImportError:  # httpx needs one more package for these
+        failure = Failure(_K.UNREACHABLE, "the proxy is a SOCKS proxy, which Uphaul does not speak")
+    # Outside of the handlers: the foreign error may quote the proxy's password.
+    raise TransferError(failure)
+
+
+def _proxy(way: Way) -> httpx.Proxy:
+    url = httpx.URL(way.proxy)
+    if way.proxy_password:
+        url = url.copy_with(password=way.proxy_password)
+    # A proxy that is itself reached over TLS shows a certificate of its own.
+    return httpx.Proxy(url, ssl_context=context_for(way) if url.scheme == "https" else None)
+
+
 def _direct_transport() -> httpx.AsyncHTTPTransport:
     """httpx's own transport over a pool of plain sockets, which it has no argument for."""
     transport = httpx.AsyncHTTPTransport(verify=no_tls())
@@ -247,7 +270,7 @@ def failure_from(error: Exception) -> Failure:
     """Return the Failure for an exception of httpx; its text never holds a header or a body."""
     tls = _tls_error(error)
     if tls is not None:
-        return Failure(_K.TLS, getattr(tls, "verify_message", "") or tls.reason or "the TLS handshake failed")
+        return Failure(_K.TLS, tls_detail(tls))
     text = str(error)
     if isinstance(error, httpx.RemoteProtocolError) and text.startswith(_CUT_TEXTS):
         return Failure(_K.CONNECTION_LOST, "the server closed the connection")
@@ -279,12 +302,6 @@ def _checked(url: str) -> httpx.URL:
     if parsed.userinfo:
         raise TransferError(Failure(_K.NOT_A_SERVER, "the address must not hold a name or password"))
     return parsed
-
-
-def _is_loopback(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 async def _answer(response: httpx.Response) -> Answer:

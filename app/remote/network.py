@@ -5,6 +5,7 @@ as soon as one write fails. Here the answer is still read, and sending stops at 
 """
 
 import asyncio
+import ipaddress
 import select
 import socket
 import ssl
@@ -140,3 +141,10 @@ async def _connected(family: int, address: Any) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* is this very computer."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"

@@ -3,23 +3,26 @@
 import ssl
 from collections.abc import AsyncIterable, Mapping
 from types import TracebackType
-from typing import Self
-from urllib.parse import urlsplit, urlunsplit
+from typing import Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
+    InvalidProxy,
     InvalidStatus,
     InvalidURI,
+    ProxyError,
     WebSocketException,
 )
 
 from app import __version__
 from app.domain.failure import Failure, FailureKind, TransferError
-from app.remote.account import Account
+from app.remote.account import NO_PROXY, SYSTEM_PROXY, Account, Way
 from app.remote.answer import STATUS_KINDS
-from app.remote.tls import context_for
+from app.remote.network import is_loopback
+from app.remote.tls import context_for, tls_detail
 
 _K = FailureKind
 _HANDSHAKE_S = 20.0
@@ -90,14 +93,13 @@ async def open_socket(
     secure = parts.scheme == "https"
     path, _, query = path.partition("?")
     url = urlunsplit(("wss" if secure else "ws", parts.netloc, path, query, ""))
-    proxy = account.endpoint.way.proxy
     try:
         connection = await connect(
             url,
             additional_headers=dict(headers or {}),
             user_agent_header=f"uphaul/{__version__}",
             ssl=context_for(account.endpoint.way) if secure else None,
-            proxy={"system": True, "none": None}.get(proxy, proxy),
+            proxy=_proxy(account.endpoint.way, parts.hostname or ""),
             compression=None,
             open_timeout=_PATIENT_HANDSHAKE_S if patient else _HANDSHAKE_S,
             ping_timeout=None if patient else _PING_TIMEOUT_S,
@@ -110,7 +112,11 @@ async def open_socket(
             STATUS_KINDS.get(status, _K.SERVER_ERROR), f"the WebSocket was refused ({status})", status
         )
     except ssl.SSLError as error:
-        failure = Failure(_K.TLS, getattr(error, "verify_message", "") or "the TLS handshake failed")
+        failure = Failure(_K.TLS, tls_detail(error))
+    except (InvalidProxy, ProxyError, ImportError) as error:
+        failure = Failure(
+            _K.UNREACHABLE, f"the proxy did not let the WebSocket through ({type(error).__name__})"
+        )
     except (InvalidURI, InvalidHandshake, WebSocketException, EOFError) as error:
         failure = Failure(_K.NOT_A_SERVER, f"no WebSocket answers here ({type(error).__name__})")
     except TimeoutError:
@@ -121,6 +127,19 @@ async def open_socket(
         return WebSocket(connection)
     # Outside of the handlers: the foreign error holds the address and headers.
     raise TransferError(failure)
+
+
+def _proxy(way: Way, host: str) -> str | Literal[True] | None:
+    """Return what the library wants to know: an address, True for the system's, None for no proxy."""
+    if way.proxy == NO_PROXY or (way.proxy == SYSTEM_PROXY and is_loopback(host)):
+        return None
+    if way.proxy == SYSTEM_PROXY:
+        return True
+    parts = urlsplit(way.proxy)
+    user, at, place = parts.netloc.rpartition("@")
+    if not at:
+        return way.proxy
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(way.proxy_password, safe='')}@{place}"))
 
 
 def _closed(error: ConnectionClosed) -> SocketClosedError:

@@ -4,32 +4,12 @@ import threading
 
 from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
-from keyring.errors import KeyringLocked, PasswordDeleteError
+from keyring.errors import KeyringLocked
 
 from app.accounts.secrets import Kept, Secrets
+from tests.support.keyring_in_memory import Memory
 
 TOKEN = "s3cret-t0ken"
-
-
-class Memory(KeyringBackend):
-    """A keyring in memory, with all a keyring must do."""
-
-    priority = 1
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self.kept.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self.kept[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        if (service, username) not in self.kept:
-            raise PasswordDeleteError("not found")
-        del self.kept[service, username]
 
 
 class Locked(Memory):
@@ -105,3 +85,29 @@ async def test_a_keyring_that_asks_for_minutes_is_left_alone() -> None:
         None,
         ["keyring"],
     )
+
+
+async def test_where_a_secret_is_can_be_told_without_asking_the_keyring() -> None:
+    keyring = Memory()
+    await Secrets(lambda: keyring).put("lab", TOKEN)
+    secrets = Secrets(lambda: keyring)
+    told = [secrets.is_in_keyring("lab")]
+    await secrets.get("lab")
+    told.append(secrets.is_in_keyring("lab"))
+    secrets.use("lab", "another")
+    told.append(secrets.is_in_keyring("lab"))
+    await secrets.forget("lab")
+    assert [*told, secrets.is_in_keyring("lab")] == [None, True, False, None]
+
+
+async def test_the_keyring_is_asked_once_for_each_server() -> None:
+    asked = []
+
+    class Counting(Memory):
+        def get_password(self, service: str, username: str) -> str | None:
+            asked.append(username)
+            return TOKEN
+
+    secrets = Secrets(Counting)
+    found = [await secrets.get("lab") for _ in range(5)]
+    assert (found, asked) == ([TOKEN] * 5, ["lab"])
