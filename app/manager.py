@@ -236,10 +236,7 @@ class UploadManager(ServerDesk):
 
     async def delete_remote(self, transfer_ids: Sequence[str]) -> int:
         """Delete files from their server that were stored there; return how many. Raises TransferError."""
-        deleted = 0
-        for transfer in await self._named(transfer_ids):
-            deleted += await self._engine.again.delete_remote(transfer)
-        return deleted
+        return await self._engine.again.delete_remote(await self._named(transfer_ids))
 
     async def change_settings(self, settings: Settings) -> None:
         """Apply and store. Raises SettingsError if they cannot be written."""

@@ -6,11 +6,11 @@ Short, plain, from the person's side. No codes alone, no blame. Pure; sizes and 
 import re
 
 from app.domain.batch import BatchView, IntakeReport
-from app.domain.events import CancelEnded
 from app.domain.failure import Failure, FailureKind
 from app.domain.paths import RENAMING, SkipReason
 from app.domain.state import BatchState, CancelEnding, TransferState
 from app.domain.transfer import TransferView
+from app.endings import ANSWERS, cancel_summary, ending_text, shortened
 from app.units import (
     ago_text,
     count_text,
@@ -113,21 +113,8 @@ _DETAIL_SAYS_MORE = frozenset(_K) - {_K.TOO_LARGE, _K.BUSY, _K.DISK_FULL, _K.SIG
 _STATUS_SAYS_MORE = frozenset(
     {_K.BUSY, _K.SERVER_ERROR, _K.REFUSED, _K.FORBIDDEN, _K.NOT_A_SERVER, _K.CONFLICT, _K.SIGN_IN}
 )
-_LONGEST_DETAIL = 200
 _LONGEST_STAGE = 60
 _ERRNO = re.compile(r"^\[(?:Errno|WinError) -?\d+\] ")
-
-_ENDINGS: dict[CancelEnding, str] = {
-    _E.CANCELLED: "Cancelled. The server confirmed it and kept nothing.",
-    _E.FINISHED_FIRST: "It had finished before the cancel took effect, and stays on the server.",
-    _E.HERE_ONLY: "Cancelled here only: this server has no cancel, so what had arrived may stay there for a while.",
-    _E.CLEANUP_PENDING: "Cancelled here. The server has not answered yet; it is asked again until it does.",
-}
-_CODES: dict[str, str] = {
-    "nothing_sent": "Cancelled before anything was sent.",
-    "cancelled_elsewhere": "Cancelled at the server, from another program.",
-    "deleted": "Deleted from the server.",
-}
 
 # One, and several: what the report and the row of a skipped path say.
 _SKIPPED: dict[SkipReason, tuple[str, str, str]] = {
@@ -187,6 +174,8 @@ def batch_state_text(batch: BatchView, now: float) -> str:
         return _trying_again(batch.retry_at, now)
     if batch.state is _B.CANCELLED and batch.ending is _E.CLEANUP_PENDING:
         return "Cancelled, clean-up pending"
+    if batch.state is _B.CANCELLED and batch.ending is _E.HERE_ONLY and batch.answer != "nothing_stored":
+        return "Cancelled here only"
     if batch.state is _B.COMPLETED and batch.total_files == 0:
         return "Nothing to upload"
     return state_word(batch.state)
@@ -214,7 +203,7 @@ def what_happened(transfer: TransferView, now: float) -> str:
     if state is _S.PROCESSING:
         return f"{_SIMPLE[state].rstrip('.')}{_stage_text(transfer)}."
     if state is _S.COMPLETED:
-        return _CODES.get(transfer.answer) or _arrived_text(transfer)
+        return ANSWERS.get(transfer.answer) or _arrived_text(transfer)
     return _SIMPLE.get(state, "")
 
 
@@ -228,32 +217,6 @@ _SIMPLE: dict[TransferState, str] = {
 def failure_text(failure: Failure) -> str:
     """Return what happened and what to do, in two short sentences."""
     return f"{_what(failure)} {_FAILURES[failure.kind][1]}."
-
-
-def ending_text(ending: CancelEnding, answer: str = "") -> str:
-    """Return how a cancel ended; *answer* is the transfer's (a code of the engine, or the server's own words)."""
-    return _CODES.get(answer) or _ENDINGS[ending]
-
-
-def cancel_summary(ended: CancelEnded) -> str:
-    """Return what a cancel did: "Cancelled. The server kept nothing of 12 files; 3 had finished and stay."."""
-    counts = dict(ended.counts)
-    gone, stayed = counts.get(_E.CANCELLED, 0), counts.get(_E.FINISHED_FIRST, 0)
-    here, pending = counts.get(_E.HERE_ONLY, 0), counts.get(_E.CLEANUP_PENDING, 0)
-    if stayed and not (gone or here or pending):
-        return f"Too late to cancel: {count_text(stayed, 'file')} had finished and {_verb(stayed, 'stays', 'stay')}."
-    parts = []
-    if gone:
-        parts.append(f"The server kept nothing of {count_text(gone, 'file')}")
-    if stayed:
-        parts.append(f"{number_text(stayed)} had finished and {_verb(stayed, 'stays', 'stay')}")
-    if here:
-        was = _verb(here, "was", "were")
-        parts.append(f"{number_text(here)} {was} cancelled here only, because this server has no cancel")
-    if pending:
-        parts.append(f"for {number_text(pending)} the server has not answered yet and is asked again")
-    sentence = "; ".join(parts)
-    return f"Cancelled. {sentence[:1].upper()}{sentence[1:]}." if sentence else "Cancelled."
 
 
 def batch_ended(batch: BatchView) -> tuple[str, str]:
@@ -313,7 +276,7 @@ def _what(failure: Failure) -> str:
     detail = _ERRNO.sub("", " ".join(failure.detail.split())).rstrip(".")
     only_the_status = status is not None and detail.startswith(str(status))
     if detail and kind in _DETAIL_SAYS_MORE and not only_the_status:
-        sentence += f": {detail if len(detail) <= _LONGEST_DETAIL else detail[:_LONGEST_DETAIL] + '…'}"
+        sentence += f": {shortened(detail)}"
     return f"{sentence}."
 
 
@@ -342,7 +305,7 @@ def _stage_text(transfer: TransferView) -> str:
     stage = " ".join(transfer.stage.replace("_", " ").split())[:_LONGEST_STAGE]
     if transfer.stage_share is None:
         return f": {stage}" if stage else ""
-    share = f": {transfer.stage_share:.0%}".replace("%", " %")
+    share = f": {int(transfer.stage_share * 100)} %"
     return f"{share} ({stage})" if stage else share
 
 

@@ -77,12 +77,17 @@ class BatchEnded:
 
 @dataclass(frozen=True, slots=True)
 class CancelEnded:
-    """A cancel has its ending. ``counts`` maps an ending's value to how many files ended so."""
+    """A cancel has its ending. ``counts`` maps an ending's value to how many files ended so.
+
+    Of those that were cancelled here only, the server holds ``kept_there`` whole, and nothing of ``nothing_there``.
+    """
 
     batch_id: str
     batch_name: str
     whole_batch: bool
     counts: tuple[tuple[str, int], ...]
+    kept_there: int = 0
+    nothing_there: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,18 @@
 """A second try: failed and cancelled files go again as they are now, and stored ones can be deleted from their server."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 
 from app.domain.failure import FailureKind
-from app.domain.state import RETRYABLE, Step, TransferState
+from app.domain.state import RETRYABLE, CancelEnding, Step, TransferState
 from app.domain.transfer import Transfer
 from app.engine.book import Book
 from app.engine.cancel import Canceller
 from app.engine.connections import Connections
 from app.engine.recheck import changed_files
 from app.engine.runs import Runs
+from app.engine.verdicts import DELETE_SLICE
 from app.remote.base import DeleteServer
 
 _FROM_ZERO = frozenset(
@@ -60,14 +62,32 @@ class Again:
         transfer.attempts = 0
         self._book.step(transfer, Step.RETRY, answer="")
 
-    async def delete_remote(self, transfer: Transfer) -> bool:
-        """Delete a stored file from its server, where that can be done; tell whether. Raises TransferError."""
-        profile_id = self._book.batches[transfer.batch_id].profile_id
-        if transfer.state is not TransferState.COMPLETED or transfer.remote_id is None:
-            return False
-        async with self._connections.borrow(profile_id) as server:
-            if not isinstance(server, DeleteServer):
-                return False
-            await server.delete_files([transfer.remote_id])
-        self._book.amend(transfer, transfer.ending, "deleted", "deleted from the server")
-        return True
+    async def delete_remote(self, transfers: Sequence[Transfer]) -> int:
+        """Delete files from their servers that are there, where that can be done; return how many. Raises TransferError.
+
+        Those are completed ones, and those that were cancelled here only. Of a request that failed, what came before
+        it is deleted and said so.
+        """
+        there = defaultdict(list)
+        for transfer in transfers:
+            if _is_there(transfer):
+                there[self._book.batches[transfer.batch_id].profile_id].append(transfer)
+        deleted = 0
+        for profile_id, chosen in there.items():
+            async with self._connections.borrow(profile_id) as server:
+                if isinstance(server, DeleteServer):
+                    for start in range(0, len(chosen), DELETE_SLICE):
+                        deleted += await self._delete(server, chosen[start : start + DELETE_SLICE])
+        return deleted
+
+    async def _delete(self, server: DeleteServer, transfers: Sequence[Transfer]) -> int:
+        await server.delete_files([transfer.remote_id or "" for transfer in transfers])
+        for transfer in transfers:
+            self._book.amend(transfer, transfer.ending, "deleted", "deleted from the server")
+        return len(transfers)
+
+
+def _is_there(transfer: Transfer) -> bool:
+    if transfer.remote_id is None or transfer.answer == "deleted":
+        return False
+    return transfer.state is TransferState.COMPLETED or transfer.ending is CancelEnding.HERE_ONLY

@@ -26,6 +26,7 @@ from app.engine.progress import ProgressLedger
 from app.engine.remote_batches import RemoteBatches
 from app.engine.runs import LimitsOfParcels, Runs
 from app.engine.scheduler import Lineup
+from app.engine.verdicts import Verdicts
 from app.engine.worker import OpenFeed, Worker
 from app.journal.journal import Journal
 
@@ -34,11 +35,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the person allows: uploads at once, seconds without progress, seconds in which a cancel can be undone."""
+    """What the person allows: uploads at once, seconds without progress, seconds in which a cancel can be undone.
+
+    ``roll_back``: what was stored before a cancel took effect is deleted, where the server can.
+    """
 
     uploads_at_once: int = 6
     stall_s: float = 60.0
     undo_cancel_s: float = 0.0
+    roll_back: bool = False
 
 
 class Engine:
@@ -140,16 +145,17 @@ class Engine:
                 answered=self._answered,
                 settle=self._settle,
             )
-            self.set_limits(self.limits)
             self._arrivals = Arrivals(self.book, self._walk, self._runs.enqueue)
+            self._verdicts = Verdicts(self.book, self._connections, remote_batches, self._clock)
             self._canceller = Canceller(
                 self.book,
                 self._journal,
                 self._connections,
-                remote_batches,
+                self._verdicts,
                 self._clock,
                 group,
                 self._runs,
+                self._follower,
                 self._settle,
                 self._undone,
                 self._emit,
@@ -158,6 +164,7 @@ class Engine:
             self.adoption = Adoption(
                 self.book, self._runs, self._canceller, self._follower.follow, self._scan
             )
+            self.set_limits(self.limits)
             self._ready.set()
             await asyncio.Event().wait()  # until close() cancels
 
@@ -241,6 +248,7 @@ class Engine:
         """Apply new limits; what runs goes on."""
         self.limits = limits
         self._runs.at_once, self._runs.stall_s = limits.uploads_at_once, limits.stall_s
+        self._verdicts.roll_back = limits.roll_back
         self._runs.dispatch()
 
     def open_gate(self, profile_id: str) -> None:

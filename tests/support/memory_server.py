@@ -63,6 +63,7 @@ class MemoryServer:
         """Files that have arrived are worked on, until :meth:`end_processing`."""
         self.changed = asyncio.Event()
         """What ``news`` waits for."""
+        self.parcels = 0
         self.refuses: dict[str, Failure] = {}
         """Paths it does not take from a request, and why."""
         self.refuses_before: dict[str, Failure] = {}
@@ -73,6 +74,8 @@ class MemoryServer:
         """A request that was cut after its last byte is stored all the same."""
         self.cancel_answers: list[CancelAnswer] = []
         """What the next cancels answer, without that anything is cancelled."""
+        self.deletes = True
+        """A request to delete is carried out; else it is merely answered."""
 
     async def connect(self, _profile_id: str) -> "Connection":
         self.connections_open += 1
@@ -207,7 +210,7 @@ class Deletes(Connection):
 
     async def delete_files(self, remote_ids: Sequence[str]) -> None:
         self._server.ask(f"delete {' '.join(remote_ids)}")
-        for remote_id in remote_ids:
+        for remote_id in remote_ids if self._server.deletes else ():
             self._server.files.pop(remote_id, None)
 
 
@@ -283,12 +286,16 @@ class Stages(Connection):
 class Parcels(Connection):
     """ParcelServer and PreflightServer: it knows no keys, and finds what it has by path if it is told to look."""
 
+    _batch_id = ""
+
     async def send_parcel(self, items: Sequence[ParcelItem]) -> Sequence[Sent | Failure]:
         server = self._server
         server.ask(f"parcel {len(items)}")
         server.sent += [item.outgoing for item in items]
         if server.faults:
             raise server.faults.pop(0)
+        server.parcels += 1
+        self._batch_id = f"parcel-{server.parcels}"
         begun = [item for item in items if item.outgoing.begun_at or item.outgoing.remote_id]
         there = {item.outgoing.key: self._there(item.outgoing) for item in begun}
         bodies = await self._receive([item for item in items if not there.get(item.outgoing.key)])
@@ -331,6 +338,7 @@ class Parcels(Connection):
         for outgoing, content in bodies:
             if outgoing.relative_path not in self._server.refuses:
                 file = stored[outgoing.key] = self._server.add(outgoing)
+                file.batch_id = self._batch_id
                 file.content += content
                 self._server.arrive(file)
         return stored
@@ -352,3 +360,19 @@ class WorkingConnection(MemoryConnection, Stages):
 
 class ParcelConnection(Parcels, Stages, Finds, Deletes):
     """Many files a request, and no cancel."""
+
+    abilities = Abilities(delete_file=True, processing=True)
+
+
+class ParcelBatchConnection(ParcelConnection, Cancels):
+    """Each parcel is a batch of its own there, and is cancelled as a whole or not at all (ManyBatchServer)."""
+
+    abilities = Abilities(cancel_batch=True, delete_file=True, processing=True)
+
+    def batches_of(self, remote_ids: Sequence[str]) -> Sequence[str]:
+        files = (self._server.files.get(remote_id) for remote_id in remote_ids)
+        return list(dict.fromkeys(file.batch_id for file in files if file and file.batch_id))
+
+    async def cancel_file(self, remote_id: str) -> CancelAnswer:
+        self._server.ask(f"cancel {remote_id}")
+        return CancelAnswer(405, "whole batches alone")

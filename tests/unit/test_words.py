@@ -11,6 +11,7 @@ from app.domain.failure import Failure, FailureKind
 from app.domain.paths import SkipReason
 from app.domain.state import BatchState, CancelEnding, TransferState
 from app.domain.transfer import TransferView
+from app.engine.verdicts import GOES_ON, NOTHING_SENT, NOTHING_STORED, ROLLED_BACK, STORED
 from app.words import (
     batch_ended,
     batch_state_text,
@@ -25,6 +26,10 @@ from app.words import (
 
 NOW = 1_800_000_000.0
 S, B = TransferState, BatchState
+ANSWERS = (
+    *(NOTHING_SENT, NOTHING_STORED, STORED, ROLLED_BACK, "cancelled_elsewhere", "deleted"),
+    *(f"{GOES_ON} 204", f"{GOES_ON} 500: too late"),
+)
 
 
 def a_transfer(state: TransferState, **changes: Any) -> TransferView:
@@ -58,6 +63,14 @@ def everything_said() -> list[str]:
         said += [what_happened(a_transfer(S.WAITING, failure=failure, retry_at=NOW + 5), NOW)]
     for ending in CancelEnding:
         said += [ending_text(ending), cancel_summary(CancelEnded("b", "B", True, ((ending.value, 2),)))]
+        said += [batch_state_text(a_batch(B.CANCELLED, ending=ending), NOW)]
+    said += [ending_text(CancelEnding.HERE_ONLY, answer) for answer in ANSWERS]
+    for kept, nothing in ((2, 0), (0, 2), (1, 1)):
+        said += [
+            cancel_summary(
+                CancelEnded("b", "B", True, (("here_only", 2),), kept_there=kept, nothing_there=nothing)
+            )
+        ]
     said += [part for state in B for part in batch_ended(a_batch(state))]
     return said
 
@@ -117,7 +130,7 @@ def test_every_transfer_state_can_be_asked_what_happened() -> None:
         ),
         (
             a_transfer(S.PROCESSING, stage_share=0.999),
-            "Everything arrived; the server is working on it: 100 %.",
+            "Everything arrived; the server is working on it: 99 %.",
         ),
         (
             a_transfer(S.FAILED, failure=Failure(FailureKind.PROCESSING_FAILED, "cannot read the image")),
@@ -199,3 +212,42 @@ def test_the_report_tells_what_is_left_out_and_what_is_renamed() -> None:
     assert report_text(report) == (
         "1,204 files, 412 kB, in 12 folders. 1 empty folder is not sent. 4 were not taken. 2 get another name."
     )
+
+
+def test_every_answer_of_the_engine_has_a_sentence_of_its_own() -> None:
+    sentences = {ending_text(CancelEnding.HERE_ONLY, answer) for answer in ANSWERS}
+    assert (len(sentences), ending_text(CancelEnding.HERE_ONLY) in sentences) == (len(ANSWERS), False)
+
+
+@pytest.mark.parametrize(
+    "kept, nothing, text",
+    [
+        (0, 0, "Cancelled. 5 were cancelled here only, because this server has no cancel."),
+        (0, 5, "Cancelled. 5 were cancelled here only, and nothing was stored."),
+        (5, 0, "Cancelled. The server goes on with 5 and holds them; delete them there if you like."),
+        (
+            1,
+            4,
+            "Cancelled. 4 were cancelled here only, and nothing was stored; the server goes on with 1 and holds it; "
+            "delete it there if you like.",
+        ),
+    ],
+)
+def test_a_cancel_here_only_says_what_is_there(kept: int, nothing: int, text: str) -> None:
+    ended = CancelEnded("b", "B", True, (("here_only", 5),), kept_there=kept, nothing_there=nothing)
+    assert cancel_summary(ended) == text
+
+
+@pytest.mark.parametrize(
+    "answer, text",
+    [
+        (
+            "goes_on 500: Internal Server Error",
+            "The server answered 500 (Internal Server Error) and goes on with it. Delete it there if it should go.",
+        ),
+        ("goes_on 204", "The server answered 204 and goes on with it. Delete it there if it should go."),
+    ],
+)
+def test_a_server_that_goes_on_after_a_cancel_is_told_with_its_answer(answer: str, text: str) -> None:
+    row = a_transfer(S.CANCELLED, ending=CancelEnding.HERE_ONLY, answer=answer)
+    assert what_happened(row, NOW) == text

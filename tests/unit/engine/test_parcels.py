@@ -260,10 +260,11 @@ async def test_cancelling_one_file_sends_the_others_again_at_once(tmp_path: Path
         server.hold.set()
         await house.over(batch)
         cancelled = row(house, batch, "f1")
-        assert (sorted(server.stored()), cancelled.state, cancelled.ending) == (
+        assert (sorted(server.stored()), cancelled.state, cancelled.ending, cancelled.answer) == (
             ["f0", "f2", "f3"],
             S.CANCELLED,
-            CancelEnding.CANCELLED,
+            CancelEnding.HERE_ONLY,
+            "nothing_stored",
         )
 
 
