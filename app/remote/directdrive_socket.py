@@ -21,8 +21,6 @@ FRAME_BYTES = 4 * 2**20
 WINDOW_FRAMES = 8
 """So many frames may be on their way unheard of."""
 _FIRST_PIECE_BYTES = 64 * 1024
-_SILENT_S = 5.0
-"""A server that has not told its progress by now does not tell it: only its own pace holds us back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ class Delivery:
             if still_s >= idle_s:
                 if (ending := await idle(still_s)) is not None:
                     return ending
-                self._window_is_known = False  # it may have told its progress for the last time
+                self._window_is_known = False  # it may tell no progress: only its own pace holds us back
                 self._heard.set()
 
     async def _read(self) -> None:
@@ -148,11 +146,7 @@ class Delivery:
             if self._sent_bytes - heard_bytes < WINDOW_FRAMES * FRAME_BYTES:
                 return
             self._heard.clear()
-            try:
-                async with asyncio.timeout(_SILENT_S if self._percent is None else None):
-                    await self._heard.wait()
-            except TimeoutError:
-                self._window_is_known = False
+            await self._heard.wait()
 
     async def _hear(self) -> Ending:
         while True:
