@@ -215,6 +215,10 @@ def add(app: FastAPI, core: Core) -> None:
         count = await core.database.read(_count, project.id)
         return success(project.shown(owner_of(request), count))
 
+    _add_sharing(app, core)
+
+
+def _add_sharing(app: FastAPI, core: Core) -> None:
     @app.post("/api/projects/{id}/share/email")
     async def share(request: Request, id: str, body: ShareIn) -> JSONResponse:
         """Share with somebody who has an account; it holds at once, nobody is sent a mail."""

@@ -64,61 +64,57 @@ class Sockets:
         return str(session["user"])
 
     def _listen(self) -> None:
-        server = self._server
-
-        async def connect(sid: str, environ: dict[str, Any], _auth: object = None) -> None:
-            scope = environ.get("asgi.scope", {})
-            cookie = Request({"type": "http", "headers": scope.get("headers", [])}).cookies.get(
-                "access_token"
-            )
-            if not cookie:
-                raise socketio.exceptions.ConnectionRefusedError("Authentication token required")
-            user = await self._core.accounts.who(cookie)
-            if user is None:
-                raise socketio.exceptions.ConnectionRefusedError("Authentication failed")
-            await server.save_session(sid, {"user": user.id})
-            await server.enter_room(sid, f"user:{user.id}")
-
-        async def join(sid: str, project_id: object = None) -> None:
-            try:
-                user = await self._user(sid)
-                project = await self._core.database.read(projects.get, user, str(project_id))
-            except Problem:  # as the original: silence for what one may not see
-                return
-            await server.enter_room(sid, f"project:{project.id}")
-
-        async def leave(sid: str, project_id: object = None) -> None:
-            await server.leave_room(sid, f"project:{project_id}")
-
-        async def stats(sid: str, project_id: object = None) -> None:
-            if self.stats is not None:
-                try:
-                    told = await self.stats(await self._user(sid), str(project_id))
-                except Problem:
-                    return
-                await server.emit("queueStats", told, to=sid)
-
-        async def cancel(sid: str, payload: object = None) -> None:
-            asked = payload if isinstance(payload, dict) else {}
-            wish = self.cancels.get(str(asked.get("operationType")))
-            told: dict[str, Any] = {**_known(asked), "timestamp": self._core.now()}
-            try:
-                if wish is None:
-                    raise Problem("invalid_request", "Unknown operationType")
-                await wish(await self._user(sid), asked)
-            except Problem as problem:
-                await server.emit("operation:cancel-error", {**told, "error": problem.detail}, to=sid)
-            else:
-                await server.emit("operation:cancel-ack", {**told, "success": True}, to=sid)
-
         for name, handler in {
-            "connect": connect,
-            "join-project": join,
-            "leave-project": leave,
-            "request-queue-stats": stats,
-            "operation:cancel": cancel,
+            "connect": self._connect,
+            "join-project": self._join,
+            "leave-project": self._leave,
+            "request-queue-stats": self._tell_stats,
+            "operation:cancel": self._cancel,
         }.items():
-            server.on(name, handler)
+            self._server.on(name, handler)
+
+    async def _connect(self, sid: str, environ: dict[str, Any], _auth: object = None) -> None:
+        headers = environ.get("asgi.scope", {}).get("headers", [])
+        cookie = Request({"type": "http", "headers": headers}).cookies.get("access_token")
+        if not cookie:
+            raise socketio.exceptions.ConnectionRefusedError("Authentication token required")
+        user = await self._core.accounts.who(cookie)
+        if user is None:
+            raise socketio.exceptions.ConnectionRefusedError("Authentication failed")
+        await self._server.save_session(sid, {"user": user.id})
+        await self._server.enter_room(sid, f"user:{user.id}")
+
+    async def _join(self, sid: str, project_id: object = None) -> None:
+        try:
+            project = await self._core.database.read(projects.get, await self._user(sid), str(project_id))
+        except Problem:  # as the original: silence for what one may not see
+            return
+        await self._server.enter_room(sid, f"project:{project.id}")
+
+    async def _leave(self, sid: str, project_id: object = None) -> None:
+        await self._server.leave_room(sid, f"project:{project_id}")
+
+    async def _tell_stats(self, sid: str, project_id: object = None) -> None:
+        if self.stats is None:
+            return
+        try:
+            told = await self.stats(await self._user(sid), str(project_id))
+        except Problem:
+            return
+        await self._server.emit("queueStats", {**told, "timestamp": self._core.now()}, to=sid)
+
+    async def _cancel(self, sid: str, payload: object = None) -> None:
+        asked = payload if isinstance(payload, dict) else {}
+        wish = self.cancels.get(str(asked.get("operationType")))
+        told: dict[str, Any] = {**_known(asked), "timestamp": self._core.now()}
+        try:
+            if wish is None:
+                raise Problem("invalid_request", "Unknown operationType")
+            await wish(await self._user(sid), asked)
+        except Problem as problem:
+            await self._server.emit("operation:cancel-error", {**told, "error": problem.detail}, to=sid)
+        else:
+            await self._server.emit("operation:cancel-ack", {**told, "success": True}, to=sid)
 
     async def close(self) -> None:
         """End all connections."""
