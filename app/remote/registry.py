@@ -15,7 +15,7 @@ from app.remote.doorito import DooritoServer
 from app.remote.doorito_form import PARCEL as FORM_PARCEL
 from app.remote.doorito_form import open_form
 from app.remote.http import http_of
-from app.remote.uphaul import UphaulServer
+from app.remote.uphaul import UphaulLine
 from app.remote.vuemantics import PARCEL as VUEMANTICS_PARCEL
 from app.remote.vuemantics import VuemanticsLine
 
@@ -53,10 +53,6 @@ class Dialect:
     lists_batches: bool = False
 
 
-def _uphaul(account: Account) -> Line:
-    return PlainLine(lambda: UphaulServer(http_of(account, account.given_token())))
-
-
 def _doorito(account: Account) -> Line:
     return PlainLine(lambda: DooritoServer(account))
 
@@ -68,7 +64,7 @@ def _tus(account: Account) -> Line:
 DIALECTS: Mapping[str, Dialect] = {
     each.name: each
     for each in (
-        Dialect(UPHAUL, "Uphaul", SignsIn.TOKEN, _uphaul),
+        Dialect(UPHAUL, "Uphaul", SignsIn.TOKEN, UphaulLine),
         Dialect(
             CELL_SEGMENTATION_HUB,
             "Cell Segmentation Hub",

@@ -231,7 +231,9 @@ class TusServer:
         theirs = answer.headers.get("upload-sha256", "").lower()
         if theirs and theirs != sha256:
             raise TransferError(Failure(FailureKind.CHECKSUM_MISMATCH, f"the server stored SHA-256 {theirs}"))
-        return Sent(remote_id, "verified" if theirs else "", sha256)
+        # Of our own server: it goes on working at the file.
+        is_processing = answer.headers.get("upload-processing") == "?1"
+        return Sent(remote_id, "verified" if theirs else "", sha256, is_processing)
 
     # Answers
 

@@ -60,6 +60,8 @@ class Appended:
     sha256: str | None = None
     stored_path: str | None = None
     """Both are set when the file is finished."""
+    will_be_processed: bool = False
+    """Of a finished file: whether work at it goes on."""
 
 
 class Gatherer:
@@ -301,4 +303,4 @@ async def _finish(core: Core, file: FileRecord, partial: Partial, sha256: str | 
         if problem.code in {"cancelled", "failed", "checksum_mismatch"}:
             await core.on_disk(core.storage.drop_partial, file.id)
         raise
-    return Appended(file.size_bytes, sha256=digest, stored_path=path)
+    return Appended(file.size_bytes, digest, path, file.process)

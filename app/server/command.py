@@ -144,6 +144,11 @@ def _add_company(parser: argparse.ArgumentParser) -> None:
 
 def _add_job_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "--process",
+        action="store_true",
+        help="work at every file that arrives by our own API: its true type, dimensions, a thumbnail of pictures",
+    )
+    parser.add_argument(
         "--job-processes",
         type=_positive,
         default=DEFAULT_JOB_PROCESSES,
@@ -178,6 +183,7 @@ def run(args: argparse.Namespace, *, mount: Callable[[Core], list[Api]] | None =
         min_free_bytes=args.min_free,
         expire_after=timedelta(hours=args.expire_hours),
         stall_seconds=args.stall_seconds,
+        process=args.process,
         job_processes=args.job_processes,
         job_memory_bytes=args.job_memory,
         job_stall_seconds=args.job_stall_seconds,

@@ -37,6 +37,8 @@ class ServerConfig:
     """A request body that brings no byte for so long is given up; what arrived is kept."""
     keep_exports: timedelta = timedelta(hours=DEFAULT_KEEP_EXPORTS_HOURS)
     """A finished export of the Cell Segmentation Hub leaves the disk after so long."""
+    process: bool = False
+    """Whether files that come by our own API are worked at without being asked to."""
     job_processes: int = DEFAULT_JOB_PROCESSES
     """How many processes work at stored files."""
     job_memory_bytes: int = DEFAULT_JOB_MEMORY_BYTES

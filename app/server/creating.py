@@ -80,7 +80,7 @@ async def where_it_stands(core: Core, file: FileRecord) -> Appended:
     If the server died between the last byte and the end, the file is finished now: its sender would send no more.
     """
     if file.status is FileStatus.STORED:
-        return Appended(file.size_bytes, sha256=file.sha256, stored_path=file.stored_path)
+        return Appended(file.size_bytes, file.sha256, file.stored_path, file.process)
     offset_bytes = await core.on_disk(core.storage.partial_size, file.id)
     if offset_bytes < file.size_bytes or not file.is_sized:
         return Appended(offset_bytes)
@@ -151,4 +151,4 @@ def _store_whole(
         partial.close()  # Windows does not give an open file another name
     path = files.store(tx, storage, file, digest, now, core.on_stored.get(file.origin))
     tx.on_commit(partial.close)  # the lock keeps a sweep away until the transaction is over
-    return file, Appended(file.size_bytes, digest, path), True
+    return file, Appended(file.size_bytes, digest, path, file.process), True

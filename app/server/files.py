@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -94,6 +94,12 @@ def page(
     rows = connection.execute(_SELECT.where(wanted).order_by(files.c.seq).limit(limit).offset(offset))
     total = connection.execute(select(func.count()).select_from(files).where(wanted)).scalar_one()
     return [_record(row) for row in rows], total
+
+
+def some(connection: Connection, owner: str, file_ids: Iterable[str]) -> list[FileRecord]:
+    """Return those of these files that the user has, in the order of their creation."""
+    wanted = files.c.id.in_(list(file_ids)) & (files.c.owner == owner)
+    return [_record(row) for row in connection.execute(_SELECT.where(wanted).order_by(files.c.seq))]
 
 
 def unfinished_ids(connection: Connection) -> set[str]:

@@ -104,7 +104,7 @@ class TusEndpoint:
         has_content = headers.get("content-type") == tus_headers.CONTENT_TYPE
         if not has_content and not request.body.is_over:
             raise Problem("content_type_unsupported")
-        new = _new_file(request)
+        new = _new_file(request, process=self._core.config.process)
         created = await create(
             self._core,
             new,
@@ -170,6 +170,8 @@ class TusEndpoint:
         if appended.sha256 is not None and appended.stored_path is not None:
             headers["Upload-SHA256"] = appended.sha256
             headers["Upload-Stored-Path"] = tus_headers.stored_path(appended.stored_path)
+            if appended.will_be_processed:
+                headers["Upload-Processing"] = "?1"
         else:
             headers["Upload-Expires"] = tus_headers.expires(self._core.expires_at())
         return headers
@@ -188,7 +190,7 @@ def _request(scope: Scope, headers: Headers, body: RequestBody) -> _Request:
     )
 
 
-def _new_file(request: _Request) -> NewFile:
+def _new_file(request: _Request, *, process: bool) -> NewFile:
     headers = request.headers
     text = headers.get("upload-metadata", "")
     told = tus_headers.metadata(text, windows=os.name == "nt")
@@ -203,7 +205,7 @@ def _new_file(request: _Request) -> NewFile:
         expected_sha256=told.sha256,
         mtime_ns=told.mtime_ns,
         upload_metadata=text,
-        process=told.process,
+        process=process or told.process,
     )
 
 

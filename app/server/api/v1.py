@@ -26,8 +26,10 @@ from app.server.jobs import JobRecord
 from app.server.states import FileStatus
 
 MAX_PAGE = 1000
+MAX_IDS = 200
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Offset = Annotated[int, Query(ge=0, le=2**53)]
+FileIds = Annotated[Sequence[str], Query(max_length=MAX_IDS)]
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -94,12 +96,20 @@ def _add_files(api: APIRouter, core: Core) -> None:
         return FilePage(items=items, total=total, limit=limit, offset=offset)
 
     @api.get("/files", tags=["files"], responses=_errors(422))
-    async def find_file(request: Request, idempotency_key: Key) -> FilePage:
-        """Find the file made with an Idempotency-Key, for a client that lost the answer: one item, or none."""
-        # Asked of the writer, so that a creation that is on its way into the database is found, too.
-        found = await core.database.write(_find, request.state.owner, idempotency_key)
-        items = await shown(request.state.owner, [] if found is None else [found])
-        return FilePage(items=items, total=len(items), limit=1, offset=0)
+    async def find_files(
+        request: Request, idempotency_key: Key | None = None, file_id: FileIds = ()
+    ) -> FilePage:
+        """Show the files of these ids, at most 200 and only those there are; or, for a client that lost the answer, the
+        one made with an Idempotency-Key: one item, or none."""
+        owner = request.state.owner
+        if idempotency_key is None:
+            found = await core.database.read(files.some, owner, file_id)
+        else:
+            # Asked of the writer, so that a creation that is on its way into the database is found, too.
+            one = await core.database.write(_find, owner, idempotency_key)
+            found = [] if one is None else [one]
+        items = await shown(owner, found)
+        return FilePage(items=items, total=len(items), limit=MAX_IDS, offset=0)
 
     @api.get("/files/{file_id}", tags=["files"], responses=_errors(404, 422))
     async def get_file(request: Request, file_id: str) -> File:
