@@ -310,6 +310,8 @@ def _stage_text(transfer: TransferView) -> str:
 
 
 def _arrived_text(transfer: TransferView) -> str:
+    if transfer.answer.startswith("stored as "):  # the server's own name for it
+        return f"Arrived, {transfer.answer}."
     return "Arrived; the server has checked its SHA-256." if transfer.answer == "verified" else "Arrived."
 
 

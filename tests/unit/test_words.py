@@ -139,6 +139,7 @@ def test_every_transfer_state_can_be_asked_what_happened() -> None:
         (a_transfer(S.UPLOADING, speed_bps=50_000.0), "~40 s left"),
         (a_transfer(S.PAUSED, done_bytes=500_000), "500 kB arrived; resume goes on from there."),
         (a_transfer(S.COMPLETED, answer="verified"), "Arrived; the server has checked its SHA-256."),
+        (a_transfer(S.COMPLETED, answer="stored as a_b.txt"), "Arrived, stored as a_b.txt."),
         (
             a_transfer(S.COMPLETED, ending=CancelEnding.FINISHED_FIRST),
             "It had finished before the cancel took effect, and stays on the server.",
