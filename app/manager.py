@@ -310,7 +310,7 @@ class UploadManager(ServerDesk):
     def _stuck(self, batch_id: str) -> bool:
         batch = self._book.batches[batch_id]
         gate = self._ledger.gates.get(batch.profile_id)
-        return gate is not None and gate.closed and gate.until is None and not batch.counts.running
+        return gate is not None and gate.closed and gate.until is None and not batch.counts.sending
 
 
 def _limits(settings: Settings) -> Limits:

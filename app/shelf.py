@@ -131,7 +131,7 @@ class Shelf:
 
     def _rest(self, batch: Batch, counts: Counts) -> None:
         """Nothing is sent of a batch whose program has ended, whatever it wrote last; its server may work on it."""
-        if any(counts.files[state] for state in SENDING) and self._ownership.is_free(batch.id):
+        if counts.sending and self._ownership.is_free(batch.id):
             for state in SENDING:
                 counts.files[TransferState.QUEUED] += counts.files.pop(state)
                 counts.size_bytes[TransferState.QUEUED] += counts.size_bytes.pop(state)

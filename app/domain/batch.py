@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from app.domain.state import RUNNING, BatchState, CancelEnding, TransferState
+from app.domain.state import RUNNING, SENDING, BatchState, CancelEnding, TransferState
 
 _S = TransferState
 
@@ -39,6 +39,11 @@ class Counts:
     def running(self) -> int:
         """Transfers that a worker holds, or the server works on."""
         return sum(self.files[state] for state in RUNNING)
+
+    @property
+    def sending(self) -> int:
+        """Transfers that a worker holds and that have bytes to send."""
+        return sum(self.files[state] for state in SENDING)
 
     @property
     def unfinished(self) -> int:

@@ -21,10 +21,10 @@ from app.engine.clock import Clock
 from app.engine.connections import Connections
 from app.engine.following import Follower
 from app.engine.gates import Gate
-from app.engine.parcels import ParcelWorker
+from app.engine.parcels import LimitsOfParcels, ParcelRoom, ParcelWorker
 from app.engine.progress import ProgressLedger
 from app.engine.remote_batches import RemoteBatches
-from app.engine.runs import LimitsOfParcels, Runs
+from app.engine.runs import Runs
 from app.engine.scheduler import Lineup
 from app.engine.verdicts import Verdicts
 from app.engine.worker import OpenFeed, Worker
@@ -114,37 +114,7 @@ class Engine:
         async with asyncio.TaskGroup() as group:
             self._group = group
             remote_batches = RemoteBatches(self.book, self._connections, self._journal, group)
-            lineup = Lineup()
-            attempts = (
-                self.book,
-                self._connections,
-                self._open_feed,
-                remote_batches.remote_id,
-                self._answered,
-            )
-            self._runs = Runs(
-                self.book,
-                lineup,
-                Worker(*attempts, lineup),
-                ParcelWorker(*attempts, self._clock.now),
-                self._parcel_limits,
-                self._follow,
-                self._ledger.gates,
-                self._clock,
-                group,
-                self._settle,
-                self._gates_changed,
-            )
-            self._follower = Follower(
-                self.book,
-                self._connections,
-                self._clock,
-                group,
-                apply=self._runs.apply,
-                trouble=self._runs.trouble,
-                answered=self._answered,
-                settle=self._settle,
-            )
+            self._make_runs(group, remote_batches)
             self._arrivals = Arrivals(self.book, self._walk, self._runs.enqueue)
             self._verdicts = Verdicts(self.book, self._connections, remote_batches, self._clock)
             self._canceller = Canceller(
@@ -167,6 +137,41 @@ class Engine:
             self.set_limits(self.limits)
             self._ready.set()
             await asyncio.Event().wait()  # until close() cancels
+
+    def _make_runs(self, group: asyncio.TaskGroup, remote_batches: RemoteBatches) -> None:
+        """Build what sends, and what follows from it."""
+        lineup, room = Lineup(), ParcelRoom(self._parcel_limits)
+        attempts = (
+            self.book,
+            self._connections,
+            self._open_feed,
+            remote_batches.remote_id,
+            self._answered,
+        )
+        self._runs = Runs(
+            self.book,
+            lineup,
+            Worker(*attempts, lineup),
+            ParcelWorker(*attempts, self._clock.now, room),
+            room.of,
+            self._follow,
+            self._ledger.gates,
+            self._clock,
+            group,
+            self._settle,
+            self._ledger.all_batches_changed,
+            self._gate_opened,
+        )
+        self._follower = Follower(
+            self.book,
+            self._connections,
+            self._clock,
+            group,
+            apply=self._runs.apply,
+            trouble=self._runs.trouble,
+            answered=self._answered,
+            settle=self._settle,
+        )
 
     # -- batches come in ----------------------------------------------------------------------------------------
 
@@ -256,11 +261,8 @@ class Engine:
         self._runs.open_gate(profile_id)
         self._runs.dispatch()
 
-    def _gates_changed(self) -> None:
-        self._ledger.all_batches_changed()
-        for profile_id, gate in self._ledger.gates.items():
-            if not gate.closed:
-                self._follower.gate_opened(profile_id)
+    def _gate_opened(self, profile_id: str) -> None:
+        self._follower.gate_opened(profile_id)
 
     def _follow(self, batch: Batch, transfers: Sequence[Transfer]) -> None:
         self._follower.follow(batch, transfers)

@@ -33,12 +33,51 @@ from app.engine.worker import (
     RemoteBatchId,
     outcome_of,
 )
-from app.remote.base import ParcelItem, ParcelServer, PreflightServer, RemoteServer, Sent, StageServer
+from app.remote.base import (
+    ParcelItem,
+    ParcelLimits,
+    ParcelServer,
+    PreflightServer,
+    RemoteServer,
+    Sent,
+    StageServer,
+)
 
 _K = FailureKind
 _T = TypeVar("_T")
 _BEFORE_THE_FIRST_BYTE = frozenset({_K.UNREACHABLE, _K.SIGN_IN, _K.TLS, _K.FORBIDDEN})
 _TOO_SOON = frozenset({420, 429})
+_TOO_MUCH = frozenset({_K.TOO_LARGE, _K.TOO_MANY_FILES})
+
+
+LimitsOfParcels = Callable[[str], ParcelLimits | None]
+"""Return how much goes in one request to the server of a profile; None where it is one file a request."""
+
+
+class ParcelRoom:
+    """How much goes in one request: what the profile allows, or half of what was refused as too much.
+
+    A proxy before the server may take less than the server; its files must not fail for that.
+    """
+
+    def __init__(self, limits_of: LimitsOfParcels) -> None:
+        self._limits_of = limits_of
+        self._learned: dict[str, ParcelLimits] = {}
+
+    def of(self, profile_id: str) -> ParcelLimits | None:
+        """Return the limits in force (LimitsOfParcels)."""
+        limits = self._limits_of(profile_id)
+        learned = self._learned.get(profile_id) if self._learned else None
+        if limits is None or learned is None:
+            return limits
+        return ParcelLimits(
+            min(limits.max_files, learned.max_files), min(limits.max_bytes, learned.max_bytes)
+        )
+
+    def was_too_much(self, profile_id: str, transfers: Sequence[Transfer]) -> None:
+        """Send half of this at once from now on."""
+        size_bytes = sum(transfer.size_bytes for transfer in transfers)
+        self._learned[profile_id] = ParcelLimits(max(1, len(transfers) // 2), max(1, size_bytes // 2))
 
 
 class ParcelFeed:
@@ -126,7 +165,7 @@ class _Parcel:
 
 
 class ParcelWorker:
-    """Makes attempts at parcels. Holds nothing of its own between them."""
+    """Makes attempts at parcels. Holds nothing of its own between them; *room* learns what was too much."""
 
     def __init__(
         self,
@@ -136,7 +175,9 @@ class ParcelWorker:
         batch_id: RemoteBatchId,
         answered: Callable[[str], None],
         now: Callable[[], float],
+        room: ParcelRoom,
     ) -> None:
+        self._room = room
         self._book = book
         self._connections = connections
         self._open_feed = open_feed
@@ -215,7 +256,10 @@ class ParcelWorker:
         """The request did not come to its end: for a file that could not be read, or for all of them."""
         broken = {name: feed.failure for name, feed in parcel.feeds.items() if feed.failure is not None}
         outcome = NotSent() if broken else outcome_of(error, stall_s)
-        if broken or _sent_nothing(outcome):
+        if isinstance(outcome, Failed) and outcome.failure.kind in _TOO_MUCH and len(parcel.going) > 1:
+            self._room.was_too_much(parcel.batch.profile_id, parcel.going)
+            outcome = NotSent()
+        if isinstance(outcome, NotSent) or _sent_nothing(outcome):
             self._book.not_begun(parcel.begun_before)
         for transfer in parcel.going:
             failure = broken.get(transfer.id)

@@ -16,14 +16,11 @@ from app.domain.transfer import Transfer
 from app.engine.book import Book
 from app.engine.clock import Clock
 from app.engine.gates import Gate
-from app.engine.parcels import ParcelWorker
+from app.engine.parcels import LimitsOfParcels, ParcelWorker
 from app.engine.retry import file_delay_s
 from app.engine.scheduler import LARGE_BYTES, Lineup
 from app.engine.worker import Arrived, CancelledElsewhere, Failed, HandedOver, NotSent, Outcome, Worker
-from app.remote.base import ParcelLimits
 
-LimitsOfParcels = Callable[[str], ParcelLimits | None]
-"""Return how much goes in one request to the server of a profile; None where it is one file a request."""
 Follow = Callable[[Batch, Sequence[Transfer]], None]
 """Watch over files that their server works on."""
 
@@ -44,6 +41,7 @@ class Runs:
         group: asyncio.TaskGroup,
         settle: Callable[[Batch], None],
         gates_changed: Callable[[], None],
+        gate_opened: Callable[[str], None],
     ) -> None:
         self.at_once = 6
         self.stall_s = 60.0
@@ -57,6 +55,7 @@ class Runs:
         self._group = group
         self._settle = settle
         self._gates_changed = gates_changed
+        self._gate_opened = gate_opened
         self._lineup = lineup
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._held: dict[asyncio.Task[None], Sequence[Transfer]] = {}
@@ -300,3 +299,4 @@ class Runs:
             if transfer.state is TransferState.WAITING:
                 self.requeue(transfer)
         self._gates_changed()
+        self._gate_opened(profile_id)

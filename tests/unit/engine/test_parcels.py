@@ -181,6 +181,27 @@ async def test_a_server_that_is_busy_closes_the_gate_once_for_all(tmp_path: Path
         )
 
 
+@pytest.mark.parametrize("kind", [K.TOO_LARGE, K.TOO_MANY_FILES])
+async def test_a_request_that_is_too_much_is_halved_and_no_file_fails_for_it(
+    tmp_path: Path, kind: FailureKind
+) -> None:
+    """As a proxy does that takes less than the server behind it."""
+
+    class Narrow(ParcelConnection):
+        async def send_parcel(self, items):  # type: ignore[no-untyped-def]
+            if sum(item.outgoing.size_bytes for item in items) > 300 or len(items) > 30:
+                server.faults = [TransferError(Failure(kind, http_status=413))]
+            return await super().send_parcel(items)
+
+    server, folder = MemoryServer(Narrow), tmp_path / "Photos"
+    make_files(folder, [10] * 100 + [301])
+    async with open_house(tmp_path / "home", server, limits=ONE, parcel=ParcelLimits(1000, MIB)) as house:
+        batch = house.drop(folder)
+        await house.over(batch)
+        tries = {each.attempts for each in house.rows(batch).values()}
+        assert (failures(house, batch), len(server.stored()), tries) == ({"f100": kind}, 100, {1})
+
+
 async def test_an_answer_that_was_lost_makes_no_second_file(tmp_path: Path) -> None:
     server, folder = parcel_server(), tmp_path / "Photos"
     make_files(folder, [10] * 5)
