@@ -44,7 +44,14 @@ class VuemanticsLine:
         self._root: str | None = None
         self._finding_root = asyncio.Lock()
         memory = Memory(pace)
-        push = Push(account, self._auth, self._socket_path, memory.stale, silence_s=pace.silence_s)
+        push = Push(
+            account,
+            self._auth,
+            self._socket_path,
+            memory.stale,
+            silence_s=pace.silence_s,
+            delays_s=pace.delays_s,
+        )
         self._shared = Shared(
             account.now, self._auth, self.root, Posts(account.notes, account.now), memory, push
         )

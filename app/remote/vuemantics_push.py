@@ -9,7 +9,7 @@ Messages are not stored by the server: after every (re)connection the batches ar
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -108,7 +108,7 @@ class Told:
 
 class Push:
     """The socket of one account. *path* returns the WebSocket's path; *stale* is called, with a batch id, when the server has
-    news of a batch, and with None when messages may have been lost. *sleep* waits between connections."""
+    news of a batch, and with None when messages may have been lost. *delays_s* lie between connections."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Push:
         stale: Callable[[str | None], None],
         *,
         silence_s: float = SILENCE_S,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        delays_s: Sequence[float] = DELAYS_S,
     ) -> None:
         self.told = Told()
         self.is_open = False
@@ -127,7 +127,7 @@ class Push:
         self._path = path
         self._stale = stale
         self._silence_s = silence_s
-        self._sleep = sleep
+        self._delays_s = delays_s
         self._task: asyncio.Task[None] | None = None
         self._asked_at = 0.0
         self._said_count = 0
@@ -189,11 +189,11 @@ class Push:
                 tries = 0 if await self._listen() else tries + 1
             except TransferError as error:
                 # Without a sign-in a person must act first, and the polling says so.
-                tries = len(DELAYS_S) if error.failure.kind is FailureKind.SIGN_IN else tries + 1
+                tries = len(self._delays_s) if error.failure.kind is FailureKind.SIGN_IN else tries + 1
             except Exception:
                 logger.exception("the progress of vuemantics is polled alone")
                 return
-            await self._sleep(DELAYS_S[min(tries, len(DELAYS_S) - 1)])
+            await asyncio.sleep(self._delays_s[min(tries, len(self._delays_s) - 1)])
 
     def _is_wanted(self) -> bool:
         return asyncio.get_running_loop().time() - self._asked_at < _UNASKED_S

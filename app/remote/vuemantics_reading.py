@@ -16,7 +16,7 @@ from app.domain.failure import TransferError
 from app.remote.answer import Answer
 from app.remote.base import RemoteFile, RemoteState
 from app.remote.vuemantics_fields import BatchRecord, batch_record, file_of
-from app.remote.vuemantics_push import Push
+from app.remote.vuemantics_push import DELAYS_S, SILENCE_S, Push
 
 _QUICK_ASKS = 10
 _QUICK_WINDOW_S = 60.0
@@ -29,11 +29,12 @@ _BATCHES_KEPT = 500
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How often the server is asked, in seconds: a batch again at the earliest after ``poll_s`` (or at news of it), a socket is
-    deaf after ``silence_s``, a batch has stalled after ``stalled_s``; ``settle_s``: how long a request that nobody heard the
+    deaf after ``silence_s`` and comes back after ``delays_s``, a batch has stalled after ``stalled_s``; ``settle_s``: how long a request that nobody heard the
     answer of may still be under way at the server."""
 
     poll_s: float = 2.0
-    silence_s: float = 75.0
+    silence_s: float = SILENCE_S
+    delays_s: tuple[float, ...] = DELAYS_S
     stalled_s: float = 300.0
     settle_s: float = 60.0
 

@@ -22,20 +22,29 @@ from uuid import UUID, uuid4
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.support.clock import until
 from tests.support.edge import Edge
 from tests.support.uvicorn_here import UvicornHere
+from tests.support.vuemantics_answers import (
+    AppError,
+    Windows,
+    app_error,
+    client_config,
+    health,
+    jwt,
+    psyop,
+    row_of,
+)
 from tests.support.vuemantics_worker import Batch, File, Worker
 
 TYPES = frozenset(
     "image/jpeg image/jpg image/png image/webp image/heic image/heif "
     "video/mp4 video/quicktime video/x-msvideo video/webm video/mpeg video/x-flv".split()
 )
-_PSYOP = "It was never real. The endpoint was a psyop"
 
 
 class FakeVuemantics:
@@ -52,14 +61,14 @@ class FakeVuemantics:
         self._issued = 0
         self._expired: set[str] = set()
         self._token_life_s = 1800.0
-        self._hits: dict[str, tuple[float, int]] = {}
+        self._windows = Windows(now)
         self._cancel = "500"
         self._types = set(TYPES)
         self._no_worker = self._no_socket = self._queue_is_down = False
         self._half_stored: int | None = None
         self._sockets: set[WebSocket] = set()
         self.worker = Worker(self._tell)
-        self._edge = Edge(Starlette(routes=self._routes(), exception_handlers={HTTPException: _psyop}))
+        self._edge = Edge(Starlette(routes=self._routes(), exception_handlers={HTTPException: psyop}))
         self._server = UvicornHere(self._edge)
         self.requests = self._edge.requests
 
@@ -85,7 +94,7 @@ class FakeVuemantics:
     async def restart(self) -> None:
         """Stop and start: sockets close with 1012, counters of limits are forgotten, batches stay."""
         await self._server.stop()
-        self._hits.clear()
+        self._windows.clear()
         await self._server.start()
 
     def stored(self) -> dict[str, str]:
@@ -161,7 +170,12 @@ class FakeVuemantics:
 
     def used_up(self, posts: int = 5) -> None:
         """Somebody else with this account has sent POSTs in this hour (rate_limit_text)."""
-        self._hits["bulk"] = (self._now(), posts)
+        self._windows.fill("bulk", posts)
+
+    def polled_too_often(self) -> None:
+        """Somebody else has asked for the batches 60 times in this minute."""
+        for batch in self.batches:
+            self._windows.fill(f"batch {batch.id}", 60)
 
     def nginx_in_front(self, most_bytes: int = 0) -> None:
         """The API is below /api; every other path is a page. Bodies over *most_bytes* are refused by nginx."""
@@ -175,13 +189,27 @@ class FakeVuemantics:
         """How long the next access tokens live."""
         self._token_life_s = seconds
 
-    def has_no_socket(self) -> None:
-        """Something in between lets no WebSocket through."""
-        self._no_socket = True
-
     async def connected(self, sockets: int = 1) -> None:
         """Wait until so many sockets have been opened, since the start, and the last of them is signed in."""
         await until(lambda: self.sockets_opened >= sockets and bool(self._sockets))
+
+    def keeps_sockets_out(self, is_so: bool = True) -> None:
+        """Something in between lets no new WebSocket through."""
+        self._no_socket = is_so
+
+    def has_batches(self, number: int) -> None:
+        """So many batches are listed, from long ago."""
+        self.batches += [
+            Batch([], 1, "2026-01-01T00:00:00", status="completed", good=1) for _ in range(number)
+        ]
+
+    async def begun(self) -> None:
+        """Wait until the worker has begun with all batches."""
+        await until(lambda: all(batch.status != "pending" for batch in self.batches))
+
+    async def alone(self) -> None:
+        """Wait until no socket is open."""
+        await until(lambda: not self._sockets)
 
     async def heard(self, frames: int) -> None:
         """Wait until clients have said so much on their sockets."""
@@ -212,8 +240,8 @@ class FakeVuemantics:
     def _routes(self) -> list[Route | WebSocketRoute]:
         bulk = "/v1/uploads/bulk"
         return [
-            Route("/v1/health", _health),
-            Route("/v1/client-config", _client_config),
+            Route("/v1/health", health),
+            Route("/v1/client-config", client_config),
             Route("/v1/auth/token", self._token, methods=["POST"]),
             Route("/v1/auth/token/refresh", self._refresh, methods=["POST"]),
             Route("/v1/auth/me", self._me),
@@ -227,20 +255,12 @@ class FakeVuemantics:
             WebSocketRoute("/ws/uploads", self._socket),
         ]
 
-    def _limit(self, key: str, most: int, window_s: float, text: str) -> None:
-        since, hits = self._hits.get(key, (self._now(), 0))
-        if self._now() - since >= window_s:
-            since, hits = self._now(), 0
-        if hits >= most:
-            raise HTTPException(429, text)
-        self._hits[key] = (since, hits + 1)
-
     def _require(self, request: Request) -> None:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not token:
             raise HTTPException(401, "Not authenticated")
         if not self._is_good(token):
-            raise _AppError(401, "Token has expired", "AuthenticationError")
+            raise AppError(401, "Token has expired", "AuthenticationError")
 
     def _is_good(self, token: str) -> bool:
         with suppress(ValueError, IndexError):
@@ -254,17 +274,17 @@ class FakeVuemantics:
 
     def _tokens(self, refresh: str | None = None) -> JSONResponse:
         self._issued += 1
-        access = _jwt(
+        access = jwt(
             {"type": "access", "exp": self._now() + self._token_life_s, "n": f"access-{self._issued}"}
         )
-        refresh = refresh or _jwt({"type": "refresh", "exp": self._now() + 30 * 86400})
+        refresh = refresh or jwt({"type": "refresh", "exp": self._now() + 30 * 86400})
         return JSONResponse({"access_token": access, "refresh_token": refresh, "token_type": "bearer"})
 
     async def _token(self, request: Request) -> Response:
         async with request.form() as form:
             told = str(form.get("username", "")).lower(), form.get("password")
         if told != (self.user, self.password):
-            return _app_error(401, "Incorrect email or password", "AuthenticationError")
+            return app_error(401, "Incorrect email or password", "AuthenticationError")
         return self._tokens()
 
     async def _refresh(self, request: Request) -> Response:
@@ -282,7 +302,7 @@ class FakeVuemantics:
         if not sent:
             detail = [{"type": "missing", "loc": ["body", "files"], "msg": "Field required", "input": None}]
             return JSONResponse({"detail": detail}, 422)
-        self._limit("bulk", 5, 3600, "5 per 1 hour")
+        self._windows.take("bulk", 5, 3600, "5 per 1 hour")
         batch = Batch([], len(sent), datetime.fromtimestamp(self._now(), UTC).isoformat()[:19])
         refused = []
         for name, media_type, content in sent:
@@ -308,24 +328,24 @@ class FakeVuemantics:
 
     async def _list(self, request: Request) -> Response:
         self._require(request)
-        self._limit("list", 30, 60, "30 per 1 minute")
+        self._windows.take("list", 30, 60, "30 per 1 minute")
         limit, offset = int(request.query_params["limit"]), int(request.query_params["offset"])
         if not 1 <= limit <= 100:
-            return _app_error(422, "Limit must be between 1 and 100", "ValidationError")
+            return app_error(422, "Limit must be between 1 and 100", "ValidationError")
         newest = self.batches[::-1][offset : offset + limit]
         return JSONResponse([batch.shown(in_list=True) for batch in newest])
 
     async def _batch(self, request: Request) -> Response:
         self._require(request)
         batch_id = request.path_params["id"]
-        self._limit(f"batch {batch_id}", 60, 60, "60 per 1 minute")
+        self._windows.take(f"batch {batch_id}", 60, 60, "60 per 1 minute")
         with suppress(ValueError):
             UUID(batch_id)
             found = [batch for batch in self.batches if batch.id == batch_id]
             return (
                 JSONResponse(found[0].shown())
                 if found
-                else _app_error(404, "Batch not found", "NotFoundError")
+                else app_error(404, "Batch not found", "NotFoundError")
             )
         return JSONResponse({"detail": [{"type": "uuid_parsing", "loc": ["path", "batch_id"]}]}, 422)
 
@@ -336,11 +356,11 @@ class FakeVuemantics:
             raise AttributeError("'BulkUploadService' object has no attribute 'cancel_batch'")
         if self._cancel.startswith("204"):
             if not found:
-                return _app_error(404, "Batch not found", "NotFoundError")
+                return app_error(404, "Batch not found", "NotFoundError")
             if self._cancel == "204":
                 found[0].status = "cancelled"
             return Response(status_code=204)
-        return _app_error(int(self._cancel), "Batch is already completed", "ConflictError")
+        return app_error(int(self._cancel), "Batch is already completed", "ConflictError")
 
     def _rows(self) -> list[File]:
         listed = []
@@ -352,19 +372,21 @@ class FakeVuemantics:
         self._require(request)
         page, size = int(request.query_params["page"]), int(request.query_params["page_size"])
         rows = self._rows()
-        items = [_row(file) for file in rows[(page - 1) * size : page * size]]
+        items = [row_of(file) for file in rows[(page - 1) * size : page * size]]
         return JSONResponse({"items": items, "total": len(rows), "page": page, "page_size": size})
 
     async def _upload(self, request: Request) -> Response:
         self._require(request)
         found = [file for file in self._rows() if file.id == request.path_params["id"]]
-        return JSONResponse(_row(found[0])) if found else _app_error(404, "Upload not found", "NotFoundError")
+        return (
+            JSONResponse(row_of(found[0])) if found else app_error(404, "Upload not found", "NotFoundError")
+        )
 
     async def _delete(self, request: Request) -> Response:
         self._require(request)
         ids = set(await request.json())
         if len(ids) > 100:
-            return _app_error(422, "Maximum 100 uploads", "ValidationError")
+            return app_error(422, "Maximum 100 uploads", "ValidationError")
         before = len(self.files)
         for batch in self.batches:
             batch.files = [file for file in batch.files if file.id not in ids]
@@ -396,51 +418,3 @@ class FakeVuemantics:
             pass
         finally:
             self._sockets.discard(socket)
-
-
-class _AppError(HTTPException):
-    def __init__(self, status: int, detail: str, kind: str) -> None:
-        super().__init__(status, detail)
-        self.kind = kind
-
-
-async def _health(_request: Request) -> Response:
-    return PlainTextResponse("1")
-
-
-async def _client_config(_request: Request) -> Response:
-    return JSONResponse({"max_upload_size_mb": 100})
-
-
-async def _psyop(_request: Request, error: Exception) -> Response:
-    """All headers of the exception are dropped, as there."""
-    assert isinstance(error, HTTPException)
-    if isinstance(error, _AppError):
-        return _app_error(error.status_code, error.detail, error.kind)
-    return JSONResponse({"detail": _PSYOP if error.status_code == 404 else error.detail}, error.status_code)
-
-
-def _app_error(status: int, detail: str, kind: str) -> JSONResponse:
-    return JSONResponse({"detail": detail, "type": kind}, status)
-
-
-def _jwt(claims: dict[str, Any]) -> str:
-    return ".".join(base64.urlsafe_b64encode(json.dumps(each).encode()).decode() for each in ({}, claims, {}))
-
-
-def _row(file: File) -> dict[str, Any]:
-    if not file.content:
-        raise ValueError("file_size: greater than 0")
-    return {
-        "id": file.id,
-        "filename": file.name,
-        "file_size": len(file.content),
-        "mime_type": file.media_type,
-        "processing_status": file.status,
-        "error_message": file.error,
-        "metadata": {
-            "batch_id": file.batch_id,
-            "upload_source": "bulk",
-            "original_filename": file.name,
-        },
-    }

@@ -218,7 +218,7 @@ async def test_a_picture_that_is_none_fails_with_the_reason_that_only_the_socket
 
 
 async def test_without_a_socket_polling_tells_the_same(courier: Courier, fake: FakeVuemantics) -> None:
-    fake.has_no_socket()
+    fake.keeps_sockets_out()
     good, bad = await courier.over(ids(await courier.send({"1.jpg": b"1", "2.jpg": BROKEN})))
     assert (good.state, bad.state, bad.message) == (
         RemoteState.STORED,
