@@ -251,7 +251,9 @@ def file_of(remote_id: str, record: Mapping[str, Any], batch: BatchRecord) -> Re
     else:
         state = _S.PROCESSING
     stage = "failed; it may be tried again" if state is _S.PROCESSING and status == "failed" else ""
-    return RemoteFile(remote_id, state, size_bytes, size_bytes, why, stage)
+    # Only a deletion takes bytes away there; a cancel ends the work on them.
+    stays = state in (_S.CANCELLED, _S.FAILED)
+    return RemoteFile(remote_id, state, size_bytes, size_bytes, why, stage, stays=stays)
 
 
 def _count(value: object) -> int:

@@ -2,7 +2,7 @@
 
 batch pending ──────► "waits for the server's worker"                      (it may stay so for ever)
 batch processing ───► files that the counts or the socket call finished are read one by one; the others have a stage
-batch over ─────────► no failure in its counts: all are stored; else every file is read once more, and that is its end
+batch over ─────────► every file is read once more, and that is its end; many of a batch without a failure are stored
 """
 
 import asyncio
@@ -147,7 +147,7 @@ class Reading:
             }
         open_ids = [each for each in upload_ids if each not in known.files]
         self._push.watch(open_ids)
-        if record.all_stored:
+        if record.all_stored and len(open_ids) > _MOST_FILE_READS and len(upload_ids) <= record.total:
             self._end(known, {each: _stored(f"{batch_id}/{each}") for each in open_ids})
         else:
             for upload_id in self._finished(record, known, open_ids):

@@ -145,7 +145,7 @@ class VuemanticsServer:
                 self._shared.posts.give_back(mark)
             raise
         if answer.status != 201:
-            raise self._why_not(answer, mark, body.size_bytes)
+            raise self._why_not(answer, mark)
         self._shared.posts.answered(mark)
         return await self._taken(answer, items, names)
 
@@ -203,7 +203,7 @@ class VuemanticsServer:
         )  # only now: until its ids are written down, it is a batch to be found
         return results
 
-    def _why_not(self, answer: Answer, mark: float, size_bytes: int) -> Exception:
+    def _why_not(self, answer: Answer, mark: float) -> Exception:
         """Return what to raise for a POST that was not answered by 201."""
         posts, status = self._shared.posts, answer.status
         limit, error = limit_in(answer.detail), self._shared.refused(answer)
@@ -218,10 +218,6 @@ class VuemanticsServer:
             posts.answered(mark)  # it may well have been counted
             return error
         posts.give_back(mark)
-        if status == 413:
-            size = f"{size_bytes / 1e6:.0f} MB"
-            why = f"the way to it takes no request of {size}: choose smaller parcels for this server"
-            return TransferError(Failure(_K.REFUSED, why, status))
         return error
 
     async def find(self, outgoings: Sequence[Outgoing]) -> Mapping[str, RemoteFile]:

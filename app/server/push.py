@@ -54,10 +54,11 @@ async def push(
     except WebSocketDisconnect:
         return
     async with core.events.subscribe(user.id) as events:
-        await websocket.send_json({"action": "auth_success", "user_id": user.id})
-        for message in welcome(user) if welcome is not None else ():
-            await websocket.send_json(message)
-        await _serve(core, websocket, token, events, translate, of_client)
+        with suppress(WebSocketDisconnect):  # it may have gone while its token was looked at
+            await websocket.send_json({"action": "auth_success", "user_id": user.id})
+            for message in welcome(user) if welcome is not None else ():
+                await websocket.send_json(message)
+            await _serve(core, websocket, token, events, translate, of_client)
 
 
 async def _authenticate(core: Core, websocket: WebSocket) -> tuple[str, User]:

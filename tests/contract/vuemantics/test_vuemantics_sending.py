@@ -145,14 +145,17 @@ async def test_a_parcel_of_which_nothing_is_taken_is_over_at_once(
     )
 
 
-async def test_a_proxy_that_takes_less_says_to_make_smaller_parcels(
+async def test_what_nginx_takes_not_is_too_large_and_costs_nothing(
     courier: Courier, fake: FakeVuemantics
 ) -> None:
     fake.nginx_in_front(most_bytes=2_000_000)
     with pytest.raises(TransferError) as caught:
         await courier.send({"1.jpg": b"x" * 3_000_000})
-    assert caught.value.failure == Failure(
-        K.REFUSED, "the way to it takes no request of 3 MB: choose smaller parcels for this server", 413
+    failure = caught.value.failure
+    assert (failure.kind, failure.http_status, courier.account.notes.read()["posts"]) == (
+        K.TOO_LARGE,
+        413,
+        [],
     )
 
 
