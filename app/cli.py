@@ -91,11 +91,16 @@ def _run(args: argparse.Namespace, output: Output) -> int:
     elif args.command == "upload":
         work = commands.upload(args, output, _secret_from_stdin(args, sys.stdin))
     elif args.command == "resume":
-        work = commands.resume(args, output)
+        work = commands.resume(args, output, _secret_from_stdin(args, sys.stdin))
+    elif args.command == "server" or (args.command == "cancel" and args.server is not None):
+        from app import cli_servers as servers
+
+        act = servers.cancel if args.command == "cancel" else servers.run
+        work = act(args, output, _secret_from_stdin(args, sys.stdin))
     elif args.command == "status":
         work = commands.status(args, output)
     else:
-        work = commands.cancel(args, output)
+        work = commands.cancel(args, output, _secret_from_stdin(args, sys.stdin))
     return asyncio.run(_until_interrupted(work, output))
 
 
@@ -146,9 +151,17 @@ def _parser(*, with_serve: bool) -> argparse.ArgumentParser:
     upload.add_argument(
         "--server", metavar="NAME|URL", help="where to send (default: the server on this computer)"
     )
+    project = upload.add_mutually_exclusive_group()
+    project.add_argument(
+        "--project", metavar="P", help="name or id of the project there, where it has projects"
+    )
+    project.add_argument("--new-project", metavar="P", help="make a project of this name, and upload into it")
     _add_secret(upload)
     upload.add_argument("--batch-name", metavar="N", help="name of the batch (default: made from the paths)")
-    commands.add_parser("resume", parents=[common], help="go on with everything that is not finished")
+    resume = commands.add_parser(
+        "resume", parents=[common], help="go on with everything that is not finished"
+    )
+    _add_secret(resume)
     status = commands.add_parser("status", parents=[common], help="say how batches stand")
     status.add_argument(
         "batch", nargs="?", metavar="BATCH", help="an id, its beginning, or a name; then its files are listed"
@@ -157,6 +170,11 @@ def _parser(*, with_serve: bool) -> argparse.ArgumentParser:
     cancel.add_argument(
         "what", metavar="BATCH_OR_FILE", help="an id, its beginning, a batch's name or a file's path in it"
     )
+    cancel.add_argument(
+        "--server", metavar="NAME", help="cancel a batch that this server lists, by its id there"
+    )
+    _add_secret(cancel)
+    _add_server(commands, common)
     commands.add_parser("mcp", help="serve agents by the Model Context Protocol on standard input and output")
     serve = commands.add_parser("serve", help="run the server that comes with Uphaul, alone")
     if with_serve:
@@ -164,6 +182,36 @@ def _parser(*, with_serve: bool) -> argparse.ArgumentParser:
 
         add_arguments(serve)
     return parser
+
+
+def _add_server(commands: "argparse._SubParsersAction[_Parser]", common: _Parser) -> None:
+    server = commands.add_parser("server", help="add, list, test and remove servers")
+    whats = server.add_subparsers(dest="what", required=True, metavar="WHAT")
+    add = whats.add_parser("add", parents=[common], help="find out what answers at an address, and keep it")
+    add.add_argument("name", metavar="NAME", help="what you call it")
+    add.add_argument("url", metavar="URL", help="its address, as you have it; any page of it will do")
+    add.add_argument("--dialect", metavar="D", help="which API it speaks (default: found out)")
+    add.add_argument("--user", metavar="U", help="as whom to sign in")
+    add.add_argument(
+        "--ca-file", metavar="F", help="certificates (PEM) that its certificate is checked by, too"
+    )
+    add.add_argument("--client-cert", metavar="F", help="your own certificate (PEM), if it asks for one")
+    add.add_argument(
+        "--client-key", metavar="F", help="the key of that certificate, if it is a file of its own"
+    )
+    add.add_argument("--proxy", metavar="P", help="system (default), none, or http://host:port")
+    _add_secret(add)
+    whats.add_parser("list", parents=[common], help="list them").set_defaults(
+        password_stdin=False, token_stdin=False
+    )
+    for name, text in (
+        ("test", "reach one, signed in, and say what it can do"),
+        ("remove", "forget one, its password and token"),
+        ("batches", "list the account's batches as the server tells them"),
+    ):
+        one = whats.add_parser(name, parents=[common], help=text)
+        one.add_argument("name", metavar="NAME", help="its name or address")
+        _add_secret(one)
 
 
 def _add_secret(command: argparse.ArgumentParser) -> None:

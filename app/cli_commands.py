@@ -44,7 +44,8 @@ async def upload(args: Namespace, output: Output, given: Secret | None) -> int:
     check_paths(args.paths)
     async with open_session(output, given) as session:
         profile_id = await session.server(args.server)
-        batch_id = await session.manager.add(args.paths, profile_id, args.batch_name)
+        target = await session.target(profile_id, args.project, new=args.new_project)
+        batch_id = await session.manager.add(args.paths, profile_id, args.batch_name, target)
         (batch,) = await session.wait([batch_id])
         await refuse_empty(session, batch)
         code, value, lines = await _outcome(session, batch)
@@ -61,9 +62,9 @@ async def refuse_empty(session: Session, batch: BatchView) -> None:
         raise CliError("no_files", " ".join(["There is nothing to upload.", *why]))
 
 
-async def resume(args: Namespace, output: Output) -> int:
+async def resume(args: Namespace, output: Output, given: Secret | None) -> int:
     """Go on with everything that is not finished, and wait for its end."""
-    async with open_session(output) as session:
+    async with open_session(output, given) as session:
         batches = [b for b in await session.manager.batches() if _is_open(b)]
         problems = await session.connect_again(batches)
         for batch in batches:
@@ -108,9 +109,9 @@ async def status(args: Namespace, output: Output) -> int:
         return ALL_WELL
 
 
-async def cancel(args: Namespace, output: Output) -> int:
+async def cancel(args: Namespace, output: Output, given: Secret | None) -> int:
     """Cancel a batch or one file, whoever uploads it, and say how it ended."""
-    async with open_session(output) as session:
+    async with open_session(output, given) as session:
         batches = await session.manager.batches()
         batch = find_batch(batches, args.what)
         wanted = None

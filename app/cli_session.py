@@ -18,7 +18,8 @@ from app.domain.failure import FailureKind, TransferError
 from app.journal.journal import JournalError
 from app.manager import UploadManager
 from app.places import Places
-from app.remote.registry import UPHAUL
+from app.remote.base import Abilities, Target
+from app.remote.registry import DIALECTS
 from app.words import failure_text
 
 EMBEDDED_ID = "embedded"
@@ -67,46 +68,88 @@ def secret_in(env: Mapping[str, str]) -> Secret | None:
 
 
 class Session:
-    """The manager, the output, and the secrets that this command was given."""
+    """The manager, the output, and the secret that this command was given."""
 
     def __init__(
         self, manager: UploadManager, output: Output, env: Mapping[str, str], given: Secret | None
     ) -> None:
         self.manager = manager
         self.output = output
-        self._given = given or secret_in(env)
+        self.given = given or secret_in(env)
         self._reached: set[str] = set()
+        self._has_told = False
 
     async def server(self, text: str | None) -> str:
         """Return the profile id of the server that *text* names; reach it once. Raises CliError.
 
-        An address that is not known yet is looked at, and kept when it was reached.
+        What answers at an address that is not known yet is found out, and kept when it was reached.
         """
         if text is None or text.casefold() in _EMBEDDED_NAMES:
-            if self._given is not None and self._given.is_from_stdin:
+            if self.given is not None and self.given.is_from_stdin:
                 raise CliError("usage", "A token or password belongs to a server: name it with --server.")
             return EMBEDDED_ID
         profile = await self.profile(text)
-        await self._reach(profile, self._given)
-        if not profile.id or (self._given is not None and self._given.is_from_stdin):
+        if not profile.id:
+            profile = await self.detected(profile)
+        await self.reach(profile)
+        if not profile.id or (self.given is not None and self.given.is_from_stdin):
             profile = await self.save(profile)
         return profile.id
 
+    async def target(self, profile_id: str, text: str | None, *, new: str | None = None) -> Target | None:
+        """Return the project *text* (its name or id) or a *new* one, None for the one chosen last. Raises CliError.
+
+        Where a project is needed and none is chosen, or there is none of this name, the sentence lists them.
+        """
+        profile = await self._profile_of(profile_id)
+        kind = DIALECTS.get(profile.dialect) if profile else None
+        if profile is None or kind is None or not kind.targets:
+            if text is not None or new is not None:
+                raise CliError("usage", "This server has no projects.")
+            return None
+        if text is None and new is None and profile.target:
+            return None
+        async with turned(profile.name):
+            found = (
+                [await self.manager.create_target(profile_id, new)]
+                if new
+                else await self.manager.targets(profile_id)
+            )
+            for each in found:
+                if new is not None or text in (each.id, each.name):
+                    await self.manager.choose_target(profile_id, each)
+                    return each
+        names = ", ".join(printable(each.name) for each in found) or "none yet"
+        asked = f"There is no project “{printable(text)}”" if text else "Name a project with --project"
+        raise CliError("unknown_project", f"{printable(profile.name)}: {asked}. Projects there: {names}.")
+
     async def save(self, profile: ServerProfile) -> ServerProfile:
         """Keep a server, and the secret in the system's keyring if it came from standard input; say where it went."""
-        given = self._given if self._given is not None and self._given.is_from_stdin else None
-        try:
+        given = self.given if self.given is not None and self.given.is_from_stdin else None
+        async with turned(profile.name):
             kept = await self.manager.save_server(profile, given.text if given else None, keep=True)
-        except ProfileError as error:
-            raise CliError("bad_address", str(error)) from None
-        profile = await self.profile(profile.name)
+        profile = await self.known(profile.name)
         if given is not None and kept.in_keyring:
             self.output.say(f"The {given.what} is kept in the system's keyring.")
         elif given is not None:
             self.output.say(f"{kept.sentence} The next command needs it again, in {given.variable}.")
-        elif self._given is not None:
-            self.manager.use_secret(profile.id, self._given.text)
+        elif self.given is not None:
+            self.manager.use_secret(profile.id, self.given.text)
         return profile
+
+    async def detected(self, profile: ServerProfile) -> ServerProfile:
+        """Return *profile* with what answers at its address. Raises CliError."""
+        async with turned(profile.name):
+            found = await self.manager.detect(profile.url, profile)
+        self.output.say(found.sentence)
+        return replace(profile, dialect=found.dialect, url=found.url)
+
+    async def reach(self, profile: ServerProfile) -> Abilities:
+        """Reach a server with the secret that was given, or the one that is kept; it is used from now on. Raises CliError."""
+        if self.given is not None and not self.given.is_from_stdin and not self._has_told:
+            self.output.say(f"The {self.given.what} is taken from {self.given.variable}.")
+            self._has_told = True
+        return await self._reach(profile, self.given)
 
     async def connect_again(self, batches: Sequence[BatchView]) -> dict[str, CliError]:
         """Reach the servers that *batches* of earlier runs go to; return what failed, by batch id."""
@@ -114,7 +157,7 @@ class Session:
         elsewhere = [b for b in batches if not self._is_embedded(b) and b.server not in self._reached]
         servers = {b.server for b in elsewhere}
         # A secret in the environment is for one server; it is not shown to others.
-        given = self._given if len(servers) == 1 else None
+        given = self.given if len(servers) == 1 else None
         known = await self.manager.profiles()
         for server in servers:
             try:
@@ -162,7 +205,7 @@ class Session:
         try:
             host = urlsplit(text).netloc
             name = text if profiles.find(known, host) else host
-            new = profiles.new_profile(name, text, UPHAUL)
+            new = profiles.new_profile(name, text, "")
         except (ProfileError, ValueError) as error:
             raise CliError("bad_address", str(error)) from None
         return replace(new, id="")
@@ -170,23 +213,37 @@ class Session:
     def _is_embedded(self, batch: BatchView) -> bool:
         return batch.server.casefold() in _EMBEDDED_NAMES
 
-    async def _reach(self, profile: ServerProfile, given: Secret | None) -> None:
-        try:
-            await self.manager.test_server(profile, given.text if given else None)
-        except TransferError as error:
-            raise self.cannot(profile.name, error) from None
-        except ProfileError as error:
-            raise CliError("bad_address", str(error)) from None
+    async def known(self, text: str) -> ServerProfile:
+        """Return the server of this name, address or id. Raises CliError."""
+        profile = await self.profile(text)
+        if not profile.id:
+            raise CliError("unknown_server", f"There is no server at “{printable(text)}”: add it first.")
+        return profile
+
+    async def _profile_of(self, profile_id: str) -> ServerProfile | None:
+        return next((each for each in await self.manager.profiles() if each.id == profile_id), None)
+
+    async def _reach(self, profile: ServerProfile, given: Secret | None) -> Abilities:
+        async with turned(profile.name):
+            abilities = await self.manager.test_server(profile, given.text if given else None)
         if given is not None and profile.id:
             self.manager.use_secret(profile.id, given.text)
         self._reached.add(profile.name)
+        return abilities
 
-    @staticmethod
-    def cannot(name: str, error: TransferError) -> CliError:
-        """What a server's failure is for the person at this terminal."""
+
+@asynccontextmanager
+async def turned(name: str) -> AsyncIterator[None]:
+    """Turn what a server or a profile does wrong into a CliError."""
+    try:
+        yield
+    except TransferError as error:
         kind = error.failure.kind
         how = f" {_WHENCE}" if kind is FailureKind.SIGN_IN else ""
-        return CliError(kind.value, f"{printable(name)}: {printable(failure_text(error.failure))}{how}")
+        sentence = f"{printable(name)}: {printable(failure_text(error.failure))}{how}"
+        raise CliError(kind.value, sentence) from None
+    except ProfileError as error:
+        raise CliError("bad_address", str(error)) from None
 
 
 @asynccontextmanager

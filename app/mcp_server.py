@@ -141,7 +141,8 @@ def _add_upload(server: MCPServer[Any], session: Session) -> None:
         """Upload files and folders as one new batch, in the background; answers as batch_status does."""
         check_paths(paths)
         profile_id = await session.server(server)
-        batch_id = await session.manager.add(paths, profile_id, batch_name)
+        target = await session.target(profile_id, None)
+        batch_id = await session.manager.add(paths, profile_id, batch_name, target)
         view = await _wait(session, batch_id, lambda b: b.state is not BatchState.SCANNING, _LONGEST_SCAN_S)
         await refuse_empty(session, view)
         return flat_batch_json(view, time.time())

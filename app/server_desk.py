@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from app.accounts.profiles import ServerProfile, without_password
+from app.accounts.profiles import ServerProfile, checked_proxy, without_password
 from app.accounts.secrets import Kept
 from app.domain.events import EngineEvent, EngineNotice
 from app.domain.failure import Failure, FailureKind, TransferError
@@ -46,14 +46,18 @@ class ServerDesk:
         return self._servers.profiles()
 
     async def detect(self, url: str, way: ServerProfile | Way | None = None) -> Detected:
-        """Look at what answers at the address that a person pasted; no secret goes out. Raises TransferError.
+        """Look at what answers at the address that a person pasted; no secret goes out. Raises TransferError, ProfileError.
 
         Of a profile that is only half filled in, the CA file, the client certificate and the proxy are used.
         """
         if isinstance(way, ServerProfile):
             proxy, password = without_password(way.proxy)
-            way = way_of(replace(way, proxy=proxy), password)
+            way = way_of(replace(way, proxy=checked_proxy(proxy)), password)
         return await detect(url, way or DIRECT_WAY)
+
+    async def keyring_trouble(self) -> str:
+        """Return why no secret can be kept in the system's keyring, in a sentence; "" if it works."""
+        return await self._servers.keyring_trouble()
 
     async def test_server(self, profile: ServerProfile, secret: str | None = None) -> Abilities:
         """Reach a server once, signed in, saved or not; return what it can do. Nothing stays there.

@@ -140,6 +140,10 @@ class Servers:
 
     # -- secrets --------------------------------------------------------------------------------------------------
 
+    async def keyring_trouble(self) -> str:
+        """Return why the system's keyring is of no use, "" if it works."""
+        return await self._secrets.trouble()
+
     async def keep(self, profile_id: str, secret: str, *, in_keyring: bool) -> Kept:
         """Keep a secret in the system's keyring, or for this session alone."""
         if in_keyring:

@@ -4,7 +4,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-COMMANDS = frozenset({"upload", "resume", "status", "cancel", "mcp", "serve", "--version", "--help", "-h"})
+COMMANDS = frozenset(
+    {"upload", "resume", "status", "cancel", "server", "mcp", "serve", "--version", "--help", "-h"}
+)
 USAGE = 2
 
 

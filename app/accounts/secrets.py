@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _SERVICE = "uphaul"
+_NOBODY = "nobody"
 _SESSION_ONLY = "The sign-in is kept until Uphaul is closed."
 _REASONS = {
     "NoKeyringError": "This system has no keyring.",
@@ -59,6 +60,14 @@ class Secrets:
             self._session[profile_id] = secret
             self._in_keyring.add(profile_id)
         return self._session.get(profile_id)
+
+    async def trouble(self) -> str:
+        """Return why the keyring is of no use, in a sentence; "" if it answers."""
+        try:
+            await self._ask(lambda keyring: keyring.get_password(_SERVICE, _NOBODY))
+        except _KeyringProblem as problem:
+            return str(problem)
+        return ""
 
     async def put(self, profile_id: str, secret: str) -> Kept:
         """Keep a secret, and read it back: some keyrings lose it in silence."""

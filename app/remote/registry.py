@@ -64,7 +64,7 @@ def _tus(account: Account) -> Line:
 DIALECTS: Mapping[str, Dialect] = {
     each.name: each
     for each in (
-        Dialect(UPHAUL, "Uphaul", SignsIn.TOKEN, UphaulLine),
+        Dialect(UPHAUL, "Uphaul", SignsIn.TOKEN, UphaulLine, lists_batches=True),
         Dialect(
             CELL_SEGMENTATION_HUB,
             "Cell Segmentation Hub",

@@ -111,3 +111,8 @@ async def test_the_keyring_is_asked_once_for_each_server() -> None:
     secrets = Secrets(Counting)
     found = [await secrets.get("lab") for _ in range(5)]
     assert (found, asked) == ([TOKEN] * 5, ["lab"])
+
+
+async def test_whether_there_is_a_keyring_is_known_before_a_secret_is_given() -> None:
+    there, missing = Secrets(Memory), Secrets(fail.Keyring)
+    assert (await there.trouble(), await missing.trouble()) == ("", "This system has no keyring.")
