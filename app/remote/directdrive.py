@@ -207,6 +207,8 @@ class DirectDriveServer:
         await sockets.close(delivery)
         if not isinstance(ending, Success):
             await self._unless_stored(ending, reservation, outgoing)
+        if not delivery.is_whole:
+            raise TransferError(Failure(_K.SERVER_ERROR, "the server took a part of the file for all of it"))
 
     async def _alive(self, file_id: str, delivery: Delivery, still_s: float) -> Ending | None:
         """Nothing has moved for a while: ask how the file is. The server may be slow, or have lost its last word."""

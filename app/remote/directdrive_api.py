@@ -69,14 +69,14 @@ class Api:
     async def paths(self) -> frozenset[str]:
         """Return the paths that its OpenAPI names; none if it keeps that to itself."""
         answer = await self._http.ask("GET", f"{self.base}/openapi.json")
-        if not answer.ok and not answer.is_html and answer.status not in (401, 403, 404):
-            raise self._http.failure(answer)
+        self._unless_away(answer)
         paths = answer.json().get("paths") if answer.ok and not answer.is_html else None
         return frozenset(paths) if isinstance(paths, dict) else frozenset()
 
     async def takes_announcements(self) -> bool:
         """Ask with an announcement of nothing, which makes nothing there, whether this is DirectDrive at all."""
         answer = await self._http.ask("POST", f"{self._v1}/upload/initiate", payload={})
+        self._unless_away(answer)
         return answer.status == 422 and not answer.is_html
 
     async def daily_limit_bytes(self) -> tuple[bool, int | None]:
@@ -153,6 +153,11 @@ class Api:
         if answer.is_html or not (answer.ok or answer.status in (400, 404)):
             raise self._http.failure(answer)
         return CancelAnswer(answer.status, detail_of(answer))
+
+    def _unless_away(self, answer: Answer) -> None:
+        """Nothing follows from what a server says that is busy or broken."""
+        if answer.status >= 500 or answer.status in (407, 408, 420, 429):
+            raise self._http.failure(answer)
 
     def _body(self, answer: Answer) -> dict[str, Any]:
         if not answer.ok:

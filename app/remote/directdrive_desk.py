@@ -185,7 +185,11 @@ class Desk:
         return list(chosen.values())
 
     async def _was_for_nobody(self, made: dict[str, Reservation]) -> bool:
-        record = await self._api.file(next(iter(made.values())).file_id)
+        try:
+            record = await self._api.file(next(iter(made.values())).file_id)
+        except TransferError:
+            await self._drop(made.values())  # nobody knows whose they are
+            raise
         if record is None or not is_nobodys(record):
             return False
         await self._drop(made.values())

@@ -4,14 +4,19 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
+from app.engine.engine import Limits
 from app.engine.reader import FileFeed
 from app.remote.account import Account, Endpoint
-from app.remote.base import CancelAnswer, Outgoing, RemoteFile, Sent
+from app.remote.base import CancelAnswer, Outgoing, RemoteFile, RemoteServer, Sent
 from app.remote.directdrive import DirectDriveServer, directdrive_line
 from app.remote.directdrive_line import DirectDriveLine, Pace
+from tests.support.clock import TestClock
+from tests.support.engine_house import House, open_house
 from tests.support.sender import Parcel
 
+PASSWORD = "correct horse"
 QUICK = Pace(gather_s=0.005, linger_s=0.3, look_s=(0.02, 0.05, 0.2), idle_s=0.3, patience_s=2.0)
 """The waits of a server that is on this machine."""
 
@@ -56,6 +61,27 @@ class Courier:
         """Cancel the file."""
         assert parcel.remote_id is not None
         return await self.server.cancel_file(parcel.remote_id)
+
+
+@asynccontextmanager
+async def open_program(
+    home: Path,
+    url: str,
+    user: str = "",
+    password: str | None = None,
+    *,
+    token: str | None = None,
+    limits: Limits | None = None,
+) -> AsyncIterator[House]:
+    """Give a whole engine whose only server is at *url*, with its journal below *home*."""
+    line = directdrive_line(Account(Endpoint(url, token, user, password)), QUICK)
+
+    async def connect(_profile_id: str) -> RemoteServer:
+        return line.connect()
+
+    async with open_house(home, connect, TestClock(), limits) as house:
+        yield house
+    await line.aclose()
 
 
 @asynccontextmanager

@@ -6,10 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.support.directdrive_sender import Courier, open_courier
+from tests.support.directdrive_sender import PASSWORD, Courier, open_courier
 from tests.support.server import ServerProcess
-
-PASSWORD = "correct horse"
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.domain.failure import CancelledElsewhereError, FailureKind, TransferError
+from app.domain.state import TransferState
+from app.engine.engine import Limits
 from app.remote.base import Abilities, RemoteState, Sent
-from tests.support.directdrive_sender import Courier, open_courier
+from tests.support.clock import until
+from tests.support.directdrive_sender import PASSWORD, Courier, open_courier, open_program
+from tests.support.engine_house import make_files
 from tests.support.sender import MIB, Parcel, make_parcel
 from tests.support.server import ServerProcess
 
@@ -219,3 +223,30 @@ async def test_a_server_that_restarts_has_the_file_sent_again(tmp_path: Path) ->
             assert raised.value.failure.kind is FailureKind.CONNECTION_LOST
             assert sent.sha256 in stored(server)
             assert files_below(server.partials_dir) == []
+
+
+async def test_a_folder_is_dropped_and_cancelled_as_a_batch(
+    server: ServerProcess, user: str, tmp_path: Path
+) -> None:
+    """The whole engine: one request for the batch, and nothing is left at the server."""
+    folder = tmp_path / "Łódź 日本"
+    make_files(folder, [40 * MIB] * 2 + [1000] * 30)
+    async with (
+        open_courier(f"{server.url}/directdrive", user, PASSWORD) as courier,
+        open_program(
+            tmp_path / "home",
+            f"{server.url}/directdrive",
+            user,
+            PASSWORD,
+            limits=Limits(uploads_at_once=2),
+        ) as house,
+    ):
+        batch = house.drop(folder)
+        await until(lambda: not batch.scanning and house.rows(batch)["f0"].offset_bytes > 0)
+        remote_batches = courier.server.batches_of([house.rows(batch)["f0"].remote_id or ""])
+        house.engine.cancel(batch)
+        await house.over(batch)
+        records = [record for each in remote_batches for record in await courier.server._api.files_of(each)]
+        assert set(house.states(batch).values()) == {TransferState.CANCELLED}
+    assert (len(records), {record["status"] for record in records}) == (32, {"cancelled"})
+    assert files_below(server.partials_dir) == []

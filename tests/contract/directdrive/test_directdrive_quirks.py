@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -213,6 +214,50 @@ async def test_what_initiate_says_is_understood(
     async with open_courier(newest.url) as courier:
         assert await failure_of(courier, make_parcel(tmp_path, 10)) == expected
     assert newest.sockets == []
+
+
+@pytest.mark.parametrize(
+    "fault, kind",
+    [
+        ("hangs_up", K.CONNECTION_LOST),
+        ("lost_answer", K.CONNECTION_LOST),
+        ("rate_limited", K.BUSY),
+        ("server_error", K.SERVER_ERROR),
+        ("bad_gateway", K.BUSY),
+        ("maintenance", K.BUSY),
+        ("portal", K.NOT_A_SERVER),
+        ("page_not_found", K.NOT_A_SERVER),
+        ("forbidden", K.FORBIDDEN),
+        ("disk_full", K.DISK_FULL),
+    ],
+)
+@pytest.mark.parametrize("where", ["/api/v1/batch/initiate", "/api/v1/upload/initiate"])
+async def test_what_goes_wrong_at_the_announcement_is_no_end(
+    newest: FakeDirectDrive, tmp_path: Path, where: str, fault: str, kind: FailureKind
+) -> None:
+    one, other = make_parcel(tmp_path, 10, "a.txt"), make_parcel(tmp_path, 11, "b.txt")
+    newest.fail_next("POST", where, fault)
+    async with open_courier(newest.url, newest.user, newest.password) as courier:
+        send = partial(
+            courier.send, batch_key="b", neighbours=lambda: [other.outgoing] if "batch" in where else []
+        )
+        with pytest.raises(TransferError) as raised:
+            await send(one)
+        await send(one)
+    assert raised.value.failure.kind is kind
+    assert newest.stored() == {"a.txt": one.sha256}
+
+
+@pytest.mark.parametrize("fault", ["bad_gateway", "rate_limited", "maintenance"])
+async def test_a_server_that_is_busy_at_first_is_not_taken_for_another(
+    newest: FakeDirectDrive, tmp_path: Path, fault: str
+) -> None:
+    newest.fail_next("GET", "/openapi.json", fault)
+    async with open_courier(newest.url, newest.user, newest.password) as courier:
+        failure = await failure_of(courier, make_parcel(tmp_path, 10))
+        await courier.send(make_parcel(tmp_path, 11))
+        abilities = courier.server.abilities
+    assert (failure.kind, abilities.cancel_batch) == (K.BUSY, True)
 
 
 @pytest.mark.parametrize(
