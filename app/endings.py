@@ -22,6 +22,7 @@ ANSWERS: dict[str, str] = {
     "deleted": "Deleted from the server.",
     "nothing_stored": "Cancelled here only: this server has no cancel. Nothing had been stored.",
     "stored": "Cancelled here only: this server has no cancel and holds the whole file. Delete it there if it should go.",
+    "stays": "The server has stopped working on it, and keeps the file. Delete it there if it should go.",
     "rolled_back": "Cancelled. It had been stored all the same, and was deleted again.",
 }
 _GOES_ON = re.compile(r"^goes_on (\d+)(?:: (.+))?$", re.DOTALL)
@@ -65,9 +66,7 @@ def _here_only(here: int, kept: int, nothing: int) -> list[str]:
         )
     if kept:
         it = _verb(kept, "it", "them")
-        parts.append(
-            f"the server goes on with {number_text(kept)} and holds {it}; delete {it} there if you like"
-        )
+        parts.append(f"the server still holds {number_text(kept)}; delete {it} there if you like")
     if part:
         was = _verb(part, "was", "were")
         parts.append(f"{number_text(part)} {was} cancelled here only, because this server has no cancel")

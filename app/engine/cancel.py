@@ -206,5 +206,6 @@ class Canceller:
     def _batch_word(order: Order, verdicts: dict[str, Verdict]) -> str:
         told = [v for v in verdicts.values() if v.answer and v.answer != NOTHING_SENT]
         ending = worst(verdicts)
-        words = Counter(v.answer for v in [v for v in told if v.ending is ending] or told)
+        same = [v for v in told if v.ending is ending]
+        words = Counter(v.answer for v in [v for v in same if v.kept] or same or told)
         return words.most_common(1)[0][0] if order.whole_batch and words else ""

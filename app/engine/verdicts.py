@@ -6,13 +6,13 @@ ids lost with an answer: find ── not there ──────► cancelled; 
 HTTP cancel: one request a batch, else a file
        │
 look, again while it still works on it (5 s)
-       ├─ gone, cancelled, failed there ─────────► cancelled
+       ├─ gone, cancelled, failed there ─────────► cancelled (here only, if the server keeps its bytes)
        ├─ stored ────────────────────────────────► finished first ─┐ roll back, if the person chose that: delete,
        └─ still there ───────────────────────────► here only ──────┘ look ──► gone: cancelled, rolled back
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.domain.batch import Batch
 from app.domain.state import CANCELLABLE, CancelEnding, TransferState
@@ -37,9 +37,11 @@ from app.remote.base import (
 
 READ_BACK_AFTER_S = (0.5, 1.0, 1.5, 2.0)
 """A server that answered a cancel may need a moment to carry it out."""
+LATE_AFTER_S = 1.0
 LOOK_SLICE = 200
 DELETE_SLICE = 100
-NOTHING_SENT, NOTHING_STORED, STORED, ROLLED_BACK = "nothing_sent", "nothing_stored", "stored", "rolled_back"
+NOTHING_SENT, NOTHING_STORED, ROLLED_BACK = "nothing_sent", "nothing_stored", "rolled_back"
+STORED, STAYS = "stored", "stays"
 """Answers of ours, where the server has no word of its own; app.words has their sentences."""
 GOES_ON = "goes_on"
 """Begins the answer for a file that the server still works on after a cancel: ``goes_on <status>: <its words>``."""
@@ -66,13 +68,15 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Round:
-    """One round at one server. ``told`` has what it answered, by transfer id; ``stored`` its counted lost files."""
+    """One round at one server. ``told`` has what it answered, by transfer id, ``told_of_batches`` by its batch's id."""
 
     server: RemoteServer
     batch: Batch
     touched: Sequence[Transfer]
-    told: dict[str, CancelAnswer]
+    whole_batch: bool
     verdicts: dict[str, Verdict]
+    told: dict[str, CancelAnswer] = field(default_factory=dict)
+    told_of_batches: dict[str, CancelAnswer] = field(default_factory=dict)
 
     @property
     def named(self) -> list[Transfer]:
@@ -110,15 +114,14 @@ class Verdicts:
         if not touched and not (whole_batch and remote_batch_id):
             return verdicts
         async with self._connections.borrow(batch.profile_id) as server:
-            now = _Round(server, batch, touched, {}, verdicts)
+            now = _Round(server, batch, touched, whole_batch, verdicts)
             if whole_batch and remote_batch_id and server.abilities.cancel_batch:
                 await self._cancel_batch(now, remote_batch_id)
             else:
                 await self._find(now, now.nameless)
-                if whole_batch or not server.abilities.cancel_file:
-                    await self._cancel_batches(now)
-                await self._cancel_files(now)
+                await self._cancel_each(now)
             await self._read_back(now, now.named)
+            await self._find_late(now)
             if now.told and remote_batch_id and now.nameless and whole_batch:
                 await self._find_hidden(now)
             self._judge_nameless(now)
@@ -135,6 +138,12 @@ class Verdicts:
         answer = await now.server.cancel_batch(remote_batch_id)
         now.told.update((transfer.id, answer) for transfer in now.touched)
 
+    async def _cancel_each(self, now: _Round) -> None:
+        """As few requests as the server needs for files whose ids are known."""
+        if now.whole_batch or not now.server.abilities.cancel_file:
+            await self._cancel_batches(now)
+        await self._cancel_files(now)
+
     async def _cancel_batches(self, now: _Round) -> None:
         """Where the server has a batch for each parcel: cancel those in which nothing else of ours goes on."""
         server = now.server
@@ -147,8 +156,8 @@ class Verdicts:
             if transfer.remote_id and transfer.id not in chosen
         ]
         shared = set(server.batches_of(going_on))
-        answers: dict[str, CancelAnswer] = {}
-        for transfer in now.named:
+        answers = now.told_of_batches
+        for transfer in [each for each in now.named if each.id not in now.told]:
             for remote_batch_id in server.batches_of([transfer.remote_id or ""]):
                 if remote_batch_id in shared:
                     continue
@@ -194,6 +203,18 @@ class Verdicts:
             transfer.remote_id = found[transfer.key].remote_id
         return there
 
+    async def _find_late(self, now: _Round) -> None:
+        """What a server has whole it may go on storing after its client has left: look until a look finds no more."""
+        while late := [transfer for transfer in now.nameless if transfer.begun_at is not None]:
+            if not isinstance(now.server, FindServer):
+                return
+            await self._clock.sleep(LATE_AFTER_S)
+            found = await self._find(now, late)
+            if not found:
+                return
+            await self._cancel_each(now)
+            await self._read_back(now, found)
+
     async def _find_hidden(self, now: _Round) -> None:
         """The server counts the files of a cancelled batch: look for those of which we have not heard, and no more."""
         assert isinstance(now.server, BatchServer)
@@ -226,7 +247,7 @@ class Verdicts:
             slice_ = kept[start : start + DELETE_SLICE]
             await now.server.delete_files([transfer.remote_id or "" for transfer in slice_])
         for transfer_id, file in (await _look(now.server, kept)).items():
-            if _ENDING[file.state] is CancelEnding.CANCELLED:
+            if _ENDING[file.state] is CancelEnding.CANCELLED and not file.stays:
                 now.verdicts[transfer_id] = Verdict(CancelEnding.CANCELLED, ROLLED_BACK)
 
 
@@ -254,6 +275,8 @@ def _verdict(file: RemoteFile, told: CancelAnswer | None) -> Verdict:
     if file.state is RemoteState.PROCESSING:
         answer = STORED if told is None else f"{GOES_ON} {told.http_status}: {told.message}".rstrip(": ")
         return Verdict(ending, answer, kept=True)
+    if file.stays:
+        return Verdict(CancelEnding.HERE_ONLY, STAYS, kept=True)
     answer = (told.message if told is not None else "") or file.message
     return Verdict(ending, answer, kept=file.state is RemoteState.STORED)
 

@@ -113,7 +113,10 @@ class RemoteState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file as the server describes it. ``stage`` and ``stage_share`` (0 to 1) are of its processing, if it tells."""
+    """A file as the server describes it. ``stage`` and ``stage_share`` (0 to 1) are of its processing, if it tells.
+
+    ``stays``: it is cancelled or has failed, and the server keeps its bytes all the same.
+    """
 
     remote_id: str
     state: RemoteState
@@ -122,6 +125,7 @@ class RemoteFile:
     message: str = ""
     stage: str = ""
     stage_share: float | None = None
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ class MemoryServer:
         """A request that was cut after its last byte is stored all the same."""
         self.cancel_answers: list[CancelAnswer] = []
         """What the next cancels answer, without that anything is cancelled."""
+        self.keeps_cancelled = False
+        """What is cancelled while it is worked on stays there."""
         self.deletes = True
         """A request to delete is carried out; else it is merely answered."""
 
@@ -193,6 +195,7 @@ class Connection:
             file.message,
             file.stage,
             file.stage_share,
+            stays=file.state is RemoteState.CANCELLED and self._server.keeps_cancelled,
         )
 
 

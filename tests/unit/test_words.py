@@ -11,7 +11,7 @@ from app.domain.failure import Failure, FailureKind
 from app.domain.paths import SkipReason
 from app.domain.state import BatchState, CancelEnding, TransferState
 from app.domain.transfer import TransferView
-from app.engine.verdicts import GOES_ON, NOTHING_SENT, NOTHING_STORED, ROLLED_BACK, STORED
+from app.engine.verdicts import GOES_ON, NOTHING_SENT, NOTHING_STORED, ROLLED_BACK, STAYS, STORED
 from app.words import (
     batch_ended,
     batch_state_text,
@@ -27,7 +27,7 @@ from app.words import (
 NOW = 1_800_000_000.0
 S, B = TransferState, BatchState
 ANSWERS = (
-    *(NOTHING_SENT, NOTHING_STORED, STORED, ROLLED_BACK, "cancelled_elsewhere", "deleted"),
+    *(NOTHING_SENT, NOTHING_STORED, STORED, STAYS, ROLLED_BACK, "cancelled_elsewhere", "deleted"),
     *(f"{GOES_ON} 204", f"{GOES_ON} 500: too late"),
 )
 
@@ -225,11 +225,11 @@ def test_every_answer_of_the_engine_has_a_sentence_of_its_own() -> None:
     [
         (0, 0, "Cancelled. 5 were cancelled here only, because this server has no cancel."),
         (0, 5, "Cancelled. 5 were cancelled here only, and nothing was stored."),
-        (5, 0, "Cancelled. The server goes on with 5 and holds them; delete them there if you like."),
+        (5, 0, "Cancelled. The server still holds 5; delete them there if you like."),
         (
             1,
             4,
-            "Cancelled. 4 were cancelled here only, and nothing was stored; the server goes on with 1 and holds it; "
+            "Cancelled. 4 were cancelled here only, and nothing was stored; the server still holds 1; "
             "delete it there if you like.",
         ),
     ],

@@ -9,7 +9,7 @@ from app.domain.events import CancelEnded
 from app.domain.state import CancelEnding, TransferState
 from app.domain.transfer import Transfer
 from app.engine.engine import Limits
-from app.engine.verdicts import READ_BACK_AFTER_S
+from app.engine.verdicts import LATE_AFTER_S, READ_BACK_AFTER_S
 from app.remote.base import CancelAnswer, ParcelLimits, RemoteState
 from tests.support.clock import until
 from tests.support.engine_house import House, make_files, open_house
@@ -215,6 +215,58 @@ async def test_without_a_cancel_what_was_stored_all_the_same_finished_first(
         assert ({each[:2] for each in ends(house, batch)}, server.asked("find")) == (
             {(S.COMPLETED, E.FINISHED_FIRST)},
             ["find 3"],
+        )
+
+
+async def test_what_is_stored_after_the_client_has_left_is_found_however_late(tmp_path: Path) -> None:
+    server = MemoryServer(ParcelConnection)
+    make_files(tmp_path / "Photos", [10] * 3)
+    server.hold_answer.clear()
+    async with open_house(tmp_path / "home", server, parcel=PARCEL) as house:
+        batch = house.drop(tmp_path / "Photos")
+        await house.reach(batch, S.PROCESSING, 3)
+        house.engine.cancel(batch)
+        for outgoing in server.sent[:2]:  # one a second, and the third never
+            await until(lambda: house.clock.sleepers > 0)
+            server.arrive(server.add(outgoing))
+            await house.clock.advance(LATE_AFTER_S)
+        await house.clock.advance(LATE_AFTER_S)
+        await house.over(batch)
+        assert ({each[:2] for each in ends(house, batch)}, server.asked("find")) == (
+            {(S.COMPLETED, E.FINISHED_FIRST), (S.CANCELLED, E.HERE_ONLY)},
+            ["find 3", "find 3", "find 2", "find 1"],
+        )
+
+
+async def test_a_server_that_stops_and_keeps_what_it_has_is_told_so(tmp_path: Path) -> None:
+    server = working_server(ParcelBatchConnection)
+    server.keeps_cancelled = True
+    async with open_house(tmp_path / "home", server, parcel=PARCEL) as house:
+        batch = await in_processing(house, tmp_path / "Photos", 2)
+        house.engine.cancel(batch)
+        await house.over(batch)
+        before = ends(house, batch)
+        deleted = await house.engine.again.delete_remote(list(house.rows(batch).values()))
+        assert (before, deleted, server.files) == ({(S.CANCELLED, E.HERE_ONLY, "stays")}, 2, {})
+
+
+async def test_what_is_still_there_is_the_word_for_the_whole_batch(tmp_path: Path) -> None:
+    server = working_server(ParcelConnection)
+    make_files(tmp_path / "Photos", [10] * 3)
+    server.hold_answer.clear()
+    async with open_house(tmp_path / "home", server, parcel=PARCEL) as house:
+        batch = house.drop(tmp_path / "Photos")
+        await house.reach(batch, S.PROCESSING, 3)
+        server.arrive(server.add(server.sent[0]))
+        house.engine.cancel(batch)
+        await house.clock.advance(LATE_AFTER_S)
+        await house.over(batch)
+        (ended,) = told(house)
+        assert (batch.ending, batch.answer, ended.kept_there, ended.nothing_there) == (
+            E.HERE_ONLY,
+            "stored",
+            1,
+            2,
         )
 
 
