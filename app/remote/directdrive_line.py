@@ -17,6 +17,9 @@ from app.remote.http import http_of
 MOST_SOCKETS = 5
 """What one user may have open there; all who are anonymous share as many, so some of them may be others'."""
 
+_REFUSED_S = 2.0
+"""So long a refused password is not shown again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -64,6 +67,7 @@ class DirectDriveLine:
         self.dropped: set[str] = set()
         self._connect = connect
         self._asking = asyncio.Lock()
+        self._refused: tuple[float, Failure] | None = None
 
     def connect(self) -> RemoteServer:
         """Return a connection for one worker (Line.connect). Raises TransferError."""
@@ -107,10 +111,17 @@ class DirectDriveLine:
         return None
 
     async def _sign_in(self) -> Tokens:
+        """Ask once for all files that start in this moment: many wrong passwords in a row close an account."""
         user, password = self.account.password()
+        if self._refused is not None and 0 <= self.account.now() - self._refused[0] < _REFUSED_S:
+            raise TransferError(self._refused[1])
         http = http_of(self.account, None)
         try:
             return await Api(http).sign_in(user, password)
+        except TransferError as error:
+            if error.failure.kind is FailureKind.SIGN_IN:
+                self._refused = self.account.now(), error.failure
+            raise
         finally:
             await http.aclose()
 

@@ -80,6 +80,8 @@ class FakeDirectDrive:
         self.at_byte: dict[int, asyncio.Event] = {}
         self.announce = asyncio.Event()
         self.announce.set()
+        self.accept = asyncio.Event()
+        self.accept.set()
         self.finalise = asyncio.Event()
         self.finalise.set()
         self.read = asyncio.Event()
@@ -108,6 +110,10 @@ class FakeDirectDrive:
     def is_slow_to_announce(self) -> None:
         """Initiate is not answered before `announce` is set."""
         self.announce.clear()
+
+    def lets_the_handshake_wait(self) -> None:
+        """The older one accepts a socket when one of its 20 places is free: when `accept` is set."""
+        self.accept.clear()
 
     def stops_reading(self) -> None:
         """The storage behind it takes its time: no frame is read before `read` is set."""
@@ -242,7 +248,7 @@ class FakeDirectDrive:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for held in (self.announce, self.finalise, self.read):
+        for held in (self.announce, self.accept, self.finalise, self.read):
             held.set()
         await self._front.__aexit__(kind, error, trace)
         await self._stop()
@@ -438,6 +444,7 @@ class FakeDirectDrive:
 
     async def _legacy(self, websocket: WebSocket) -> None:
         """Both generations have it. The older one refuses before it accepts."""
+        await self.accept.wait()
         file = self.files.get(websocket.path_params["file_id"])
         why = self._why_not(file, websocket)
         if why is not None and self.generation is Generation.OLD:

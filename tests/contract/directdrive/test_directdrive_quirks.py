@@ -303,6 +303,19 @@ async def test_an_old_token_makes_no_file_nobodys(fake: FakeDirectDrive, tmp_pat
     assert stored == [fake.user] * 3
 
 
+async def test_a_wrong_password_is_shown_once_for_all_files(fake: FakeDirectDrive, tmp_path: Path) -> None:
+    parcels = [make_parcel(tmp_path, 10 + n, f"{n}") for n in range(6)]
+    now = [1e9]
+    async with open_courier(fake.url, fake.user, "wrong", now=lambda: now[0]) as courier:
+        ends = await asyncio.gather(*map(courier.send, parcels), return_exceptions=True)
+        asked = fake.asked("auth/token")
+        now[0] += 10
+        await failure_of(courier, parcels[0])
+    wrong = Failure(K.SIGN_IN, "Incorrect username or password", 401)
+    assert [end.failure for end in ends if isinstance(end, TransferError)] == [wrong] * 6
+    assert (asked, fake.asked("auth/token")) == (1, 2)
+
+
 async def test_the_end_of_a_token_is_seen_before_it_comes(fake: FakeDirectDrive, tmp_path: Path) -> None:
     now = [fake.now()]
     fake.now = lambda: now[0]
@@ -376,6 +389,19 @@ async def test_the_older_server_refuses_a_place_at_the_handshake(
         failure = await failure_of(courier, parcel)
         await courier.send(parcel)
     assert (failure.kind, failure.http_status, oldest.asked("initiate")) == (K.BUSY, 403, 1)
+
+
+async def test_a_handshake_that_waits_for_a_place_means_busy(
+    oldest: FakeDirectDrive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.remote.websocket._PATIENT_HANDSHAKE_S", 0.2)
+    oldest.lets_the_handshake_wait()
+    parcel = make_parcel(tmp_path, 10)
+    async with open_courier(oldest.url) as courier:
+        failure = await failure_of(courier, parcel)
+        oldest.accept.set()
+        await courier.send(parcel)
+    assert (failure, oldest.asked("initiate")) == (Failure(K.BUSY, "all places for uploads are taken"), 1)
 
 
 async def test_a_file_that_was_cancelled_meanwhile_is_not_raised_from_the_dead(
