@@ -105,9 +105,8 @@ class DirectDriveServer:
                     await self._drop(left_over)
             socket = await self._open_in_place(kind, reservation, feed)
         except (asyncio.CancelledError, TransferError):
-            self._line.desk.give_back(
-                outgoing, reservation
-            )  # not a byte has gone: the server still waits for it
+            # Not a byte has gone: the server still waits for it.
+            self._line.desk.give_back(outgoing, reservation)
             raise
         await self._deliver(socket, reservation, outgoing, feed)
         return Sent(remote_id, await self._name_told(reservation, outgoing), feed.sha256())
@@ -146,9 +145,8 @@ class DirectDriveServer:
         except TransferError as error:
             sockets.leave()
             waited = error.failure.kind is _K.UNREACHABLE and error.failure.detail == "no answer"
-            if (
-                waited and not kind.together
-            ):  # the older servers let the handshake wait until there is a place
+            # The older servers let the handshake wait until there is a place.
+            if waited and not kind.together:
                 raise TransferError(Failure(_K.BUSY, "all places for uploads are taken")) from None
             raise
         except BaseException:
@@ -275,10 +273,14 @@ class DirectDriveServer:
         try:
             return await self._read(file_id)
         except TransferError as error:
-            # The older server cannot show a file that is cancelled.
-            if error.failure.http_status == 500 and asked.http_status in (200, 400):
+            if error.failure.http_status == 500 and self._hides_cancelled and asked.http_status in (200, 400):
                 return Status.CANCELLED, None
             raise
+
+    @property
+    def _hides_cancelled(self) -> bool:
+        """Whether this may be the older server, which answers 500 when it should show a file that is cancelled."""
+        return self._line.kind is None or not self._line.kind.together
 
     async def _read(self, file_id: str) -> tuple[Status | None, Record | None]:
         record = await self._api.file(file_id)
@@ -294,14 +296,18 @@ class DirectDriveServer:
                 await asyncio.sleep(wait_s)
                 found = await self._read(file_id)
         except TransferError as error:
-            if error.failure.http_status != 500:
+            if error.failure.http_status != 500 or not self._hides_cancelled:
                 raise
-            # The older server cannot show a file that is cancelled; that it cannot be cancelled again tells it, too.
-            was = status_in((await self._api.cancel_file(file_id)).message)
-            if was is None:
-                raise
-            found = was, None
+            found = await self._told_by_cancel(file_id), None
         return found
+
+    async def _told_by_cancel(self, file_id: str) -> Status | None:
+        """Learn the status of a file that cannot be shown: what is cancelled cannot be cancelled again."""
+        answer = await self._api.cancel_file(file_id)
+        if answer.http_status == 200:
+            self._line.dropped.add(file_id)
+            return Status.FAILED
+        return status_in(answer.message)
 
     # Cancelling
 
@@ -311,25 +317,26 @@ class DirectDriveServer:
         Should the request fail, closing the socket is the cancel.
         """
         file_id = ids_in(remote_id)[1]
-        is_whole = self._line.sockets.is_whole(file_id)
+        sockets = self._line.sockets
+        is_open, is_whole = sockets.lingers(file_id), sockets.is_whole(file_id)
         try:
             answer = await self._api.cancel_file(file_id)
         except TransferError as error:
-            if not await self._line.sockets.hang_up(file_id) or error.failure.http_status is None:
+            status = error.failure.http_status
+            if not is_open or status is None:
                 raise
-            self._line.cancelled[file_id] = Cancelled(is_whole, error.failure.http_status)
-            words = f"{error.failure.detail} ({error.failure.http_status}); its connection was closed instead"
-            return CancelAnswer(error.failure.http_status, words)
+            words = f"{error.failure.detail} ({status}); its connection was closed instead"
+            answer = CancelAnswer(status, words)
         finally:
-            await self._line.sockets.hang_up(file_id)
+            await sockets.hang_up(file_id)
         self._line.desk.forget(file_id=file_id)
-        self._note_cancel(file_id, answer, is_whole)
+        self._note_cancel(file_id, answer, is_open=is_open, is_whole=is_whole)
         return answer
 
-    def _note_cancel(self, file_id: str, answer: CancelAnswer, is_whole: bool) -> None:
+    def _note_cancel(self, file_id: str, answer: CancelAnswer, *, is_open: bool, is_whole: bool) -> None:
         """Remember what must be watched when the file is read back."""
         was = status_in(answer.message) if answer.http_status == 400 else None
-        if answer.http_status == 200 or was in (Status.UPLOADING, Status.CANCELLED):
+        if is_open or answer.http_status == 200 or was in (Status.UPLOADING, Status.CANCELLED):
             self._line.cancelled[file_id] = Cancelled(is_whole, answer.http_status)
 
     async def cancel_batch(self, remote_batch_id: str) -> CancelAnswer:
@@ -353,7 +360,8 @@ class DirectDriveServer:
         for record in await self._api.files_of(remote_batch_id):
             if status_of(record) in (Status.PENDING, Status.UPLOADING):
                 file_id = str(record.get("_id"))
-                self._note_cancel(file_id, await self._api.cancel_file(file_id), False)
+                answer = await self._api.cancel_file(file_id)
+                self._note_cancel(file_id, answer, is_open=False, is_whole=False)
 
 
 def _failure_of(ending: Error | Closed) -> Failure:

@@ -215,18 +215,21 @@ class Sockets:
         """Return the ids of the files of a batch whose sockets linger."""
         return [file_id for file_id, one in self._lingering.items() if one.remote_batch_id == remote_batch_id]
 
+    def lingers(self, file_id: str) -> bool:
+        """Whether the socket of a file waits to be closed."""
+        return file_id in self._lingering
+
     def is_whole(self, file_id: str) -> bool:
         """Whether all bytes of a file whose socket lingers have gone out."""
         return file_id in self._lingering and self._lingering[file_id].delivery.is_whole
 
-    async def hang_up(self, *file_ids: str) -> bool:
-        """Close the sockets of these files that linger; return whether there was one."""
+    async def hang_up(self, *file_ids: str) -> None:
+        """Close the sockets of these files that linger."""
         found = [self._lingering[file_id] for file_id in file_ids if file_id in self._lingering]
         for one in found:
             one.now.set()
         if found:
             await asyncio.wait([one.closing for one in found])
-        return bool(found)
 
     async def aclose(self) -> None:
         """Hang up everywhere."""

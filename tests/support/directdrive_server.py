@@ -198,6 +198,10 @@ class FakeDirectDrive:
         """Only `/ws_api/upload` is there; the other's handshake is 403."""
         self._faults.add("no_parallel")
 
+    def has_no_cancel(self) -> None:
+        """As it was before the cancel endpoints were made."""
+        self._faults.add("no_cancel")
+
     def limits_anonymous(self) -> None:
         """As in production: 2 GiB a day for whoever is nobody."""
         self.limits = {
@@ -300,7 +304,9 @@ class FakeDirectDrive:
     async def _openapi(self, _request: Request) -> Response:
         if "no_openapi" in self._faults:
             return JSONResponse({"detail": "Not Found"}, 404)
-        return JSONResponse({"openapi": "3.1.0", "paths": self._paths})
+        hidden = "/cancel/" if "no_cancel" in self._faults else "no path has this"
+        paths = {path: about for path, about in self._paths.items() if hidden not in path}
+        return JSONResponse({"openapi": "3.1.0", "paths": paths})
 
     async def _quota(self, _request: Request) -> Response:
         return JSONResponse(self.limits)
@@ -383,6 +389,8 @@ class FakeDirectDrive:
         return JSONResponse([_record(self.files[file_id]) for file_id in found])
 
     async def _cancel(self, request: Request) -> Response:
+        if "no_cancel" in self._faults:
+            return JSONResponse({"detail": "Not Found"}, 404)
         file = self.files.get(request.path_params["file_id"])
         if file is None:
             return JSONResponse({"detail": "File not found"}, 404)

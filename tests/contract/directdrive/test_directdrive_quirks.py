@@ -523,6 +523,21 @@ async def test_a_cut_connection_means_from_the_start_under_another_id(
     assert "uploading" not in fake.statuses().values()
 
 
+async def test_a_trouble_of_the_server_after_a_cut_is_not_taken_for_a_cancel(
+    newest: FakeDirectDrive, tmp_path: Path
+) -> None:
+    newest.cuts_at(MIB)
+    newest.fail_next("GET", "/api/v1/files/", "server_error")
+    parcel = make_parcel(tmp_path, 9 * MIB)
+    async with open_courier(newest.url) as courier:
+        failure = await failure_of(courier, parcel)
+        await courier.send(parcel)
+    assert (failure.kind, sorted(file.status for file in newest.files.values())) == (
+        K.CONNECTION_LOST,
+        ["completed", "failed"],
+    )
+
+
 async def test_a_file_whose_connection_is_cut_at_its_last_byte_is_there_once(
     fake: FakeDirectDrive, tmp_path: Path
 ) -> None:

@@ -260,6 +260,37 @@ async def test_the_older_server_shows_no_cancelled_file_and_is_understood(tmp_pa
         }
 
 
+async def test_where_there_is_no_cancel_the_connection_is_closed_and_that_is_told(
+    fake: FakeDirectDrive, tmp_path: Path
+) -> None:
+    """has_no_cancel: the newest then writes `failed`; the older one writes nothing, and says `uploading` for ever."""
+    fake.has_no_cancel()
+    async with house_of(tmp_path, fake) as house:
+        batch = await uploading(house, fake, tmp_path / "Photos", [30 * MIB])
+        house.engine.cancel(batch)
+        fake.read.set()
+        await house.over(batch)
+        row = house.rows(batch)["f0"]
+        expected = E.CANCELLED if fake.generation is Generation.X else E.HERE_ONLY
+        assert (row.state, row.ending) == (S.CANCELLED, expected)
+    assert fake.statuses()["f0"] == ("failed" if fake.generation is Generation.X else "uploading")
+
+
+async def test_a_file_that_waits_at_the_older_server_cannot_be_cancelled_there(tmp_path: Path) -> None:
+    async with FakeDirectDrive(Generation.OLD) as oldest, house_of(tmp_path, oldest) as house:
+        oldest.slots_taken()
+        batch = await dropped(house, tmp_path / "Photos", [10])
+        await house.reach(batch, S.WAITING)
+        house.engine.cancel(batch)
+        await house.over(batch)
+        row = house.rows(batch)["f0"]
+        assert (row.state, row.ending, row.answer) == (
+            S.CANCELLED,
+            E.HERE_ONLY,
+            "Cannot cancel upload. File status: pending",
+        )
+
+
 async def test_a_batch_is_cancelled_with_what_was_announced(newest: FakeDirectDrive, tmp_path: Path) -> None:
     async with house_of(tmp_path, newest, limits=Limits(uploads_at_once=2)) as house:
         batch = await uploading(house, newest, tmp_path / "Photos", [30 * MIB] * 2 + [10] * 8)
