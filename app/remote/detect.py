@@ -84,20 +84,21 @@ def _addresses(text: str) -> Sequence[str]:
 
 
 async def _first_that_answers(addresses: Sequence[str], way: Way, each_s: float) -> tuple[Probe, str]:
-    failure = Failure(_K.NOT_A_SERVER, "this is not a web address")
+    failures: list[Failure] = []
     for address in addresses:
         try:
             return await _look_at(address, way, each_s)
         except TransferError as error:
-            failure = error.failure
-            # A server whose certificate is not trusted is not asked again without any.
-            if not (
-                failure.kind is _K.UNREACHABLE
-                or failure.detail in _NOT_TLS
-                or failure.kind is _K.CONNECTION_LOST
-            ):
-                raise
-    raise TransferError(failure)
+            failures.append(error.failure)
+        if address.startswith("https:") and not _speaks_no_tls(failures[-1]):
+            break  # a server whose certificate is not trusted is not asked again without any
+    # What was heard by the one protocol says more than that nobody was there, or hung up, by the other.
+    telling = [each for each in failures if each.kind not in (_K.UNREACHABLE, _K.CONNECTION_LOST)]
+    raise TransferError((telling or failures)[0])
+
+
+def _speaks_no_tls(failure: Failure) -> bool:
+    return failure.kind in (_K.UNREACHABLE, _K.CONNECTION_LOST) or failure.detail in _NOT_TLS
 
 
 async def _look_at(address: str, way: Way, each_s: float) -> tuple[Probe, str]:
@@ -116,7 +117,12 @@ async def _look_at(address: str, way: Way, each_s: float) -> tuple[Probe, str]:
 
 @contextlib.asynccontextmanager
 async def _client(address: str, way: Way, each_s: float) -> AsyncIterator[Http]:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        parts = urlsplit("")
+    if any(each.isspace() for each in parts.netloc):
+        parts = urlsplit("")
     url = urlunsplit((parts.scheme, parts.netloc, quote(parts.path, safe="/%:@!$&'()*+,;=-._~"), "", ""))
     http = Http(url, None, way=way, read_timeout_s=each_s)
     try:

@@ -211,7 +211,7 @@ def _client(origin: httpx.URL, way: Way) -> httpx.AsyncClient:
 def _proxy(way: Way) -> httpx.Proxy:
     url = httpx.URL(way.proxy)
     if way.proxy_password:
-        url = url.copy_with(password=way.proxy_password)
+        url = url.copy_with(username=url.username, password=way.proxy_password)
     # A proxy that is itself reached over TLS shows a certificate of its own.
     return httpx.Proxy(url, ssl_context=context_for(way) if url.scheme == "https" else None)
 
