@@ -74,6 +74,7 @@ class SignedIn:
         self._now = now
         self._tokens: Tokens | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._refused: list[Failure] = []
 
     async def headers(self) -> Headers:
         """Return the headers, signing in or refreshing first if need be (Auth.headers)."""
@@ -81,17 +82,19 @@ class SignedIn:
 
     async def tokens(self) -> Tokens:
         """Return tokens that are good for a while yet. Raises TransferError."""
+        refused_before = len(self._refused)
         async with self._one_at_a_time:
             if self._tokens is None or self._ends_soon(self._tokens):
-                self._tokens = await self._fresh(self._tokens)
+                self._tokens = await self._fresh(self._tokens, refused_before)
             return self._tokens
 
     async def renew(self, used: Headers) -> bool:
         """Get other tokens than those *used*, unless somebody just did (Auth.renew)."""
+        refused_before = len(self._refused)
         async with self._one_at_a_time:
             if self._tokens is None or _headers_of(self._tokens) == used:
                 old, self._tokens = self._tokens, None
-                self._tokens = await self._fresh(old)
+                self._tokens = await self._fresh(old, refused_before)
         return True
 
     def forget(self) -> None:
@@ -101,14 +104,22 @@ class SignedIn:
     def _ends_soon(self, tokens: Tokens) -> bool:
         return tokens.expires_at is not None and tokens.expires_at - self._now() < SPARE_S
 
-    async def _fresh(self, old: Tokens | None) -> Tokens:
+    async def _fresh(self, old: Tokens | None, refused_before: int) -> Tokens:
+        if len(self._refused) > refused_before:
+            # Somebody was refused while we waited our turn; servers lock accounts after a few wrong passwords.
+            raise TransferError(self._refused[-1])
         if old is not None and self._refresh is not None:
             try:
                 return await self._refresh(old)
             except TransferError as error:
                 if error.failure.kind is not FailureKind.SIGN_IN:
                     raise
-        return await self._sign_in()
+        try:
+            return await self._sign_in()
+        except TransferError as error:
+            if error.failure.kind is FailureKind.SIGN_IN:
+                self._refused.append(error.failure)
+            raise
 
 
 def checked_token(token: str) -> str:
