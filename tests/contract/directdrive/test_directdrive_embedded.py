@@ -213,7 +213,7 @@ async def test_what_was_announced_and_never_sent_is_cancelled_when_the_account_c
 async def test_a_server_that_restarts_has_the_file_sent_again(tmp_path: Path) -> None:
     with ServerProcess(tmp_path / "data", "--rate-limits", "off") as server:
         async with open_courier(f"{server.url}/directdrive") as courier:
-            parcel = make_parcel(tmp_path, 60 * MIB)
+            parcel = make_parcel(tmp_path, 30 * MIB)
             task = await begun(courier, parcel)
             server.kill()
             with pytest.raises(TransferError) as raised:

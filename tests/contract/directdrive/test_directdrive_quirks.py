@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from app.domain.failure import CancelledElsewhereError, Failure, FailureKind, RemoteGoneError, TransferError
 from app.remote.base import Outgoing, RemoteState, Sent
 from tests.support.clock import until
-from tests.support.directdrive_sender import Courier, open_courier
+from tests.support.directdrive_sender import QUICK, Courier, open_courier
 from tests.support.directdrive_server import FakeDirectDrive, Generation
 from tests.support.sender import MIB, Parcel, make_parcel
 
@@ -495,9 +496,10 @@ async def test_a_slow_end_is_waited_for_and_kept_alive(fake: FakeDirectDrive, tm
 
 async def test_a_server_that_never_goes_on_is_given_up(fake: FakeDirectDrive, tmp_path: Path) -> None:
     fake.keeps_processing()
-    async with open_courier(fake.url) as courier:
+    pace = replace(QUICK, idle_s=0.1, patience_s=0.25)
+    async with open_courier(fake.url, pace=pace) as courier:
         failure = await failure_of(courier, make_parcel(tmp_path, 10))
-    assert failure.kind is K.STALLED
+    assert failure == Failure(K.STALLED, "the server does not go on with the file")
 
 
 async def test_a_proxy_that_takes_no_large_frames_is_named(newest: FakeDirectDrive, tmp_path: Path) -> None:
