@@ -314,4 +314,6 @@ class UploadManager(ServerDesk):
 
 
 def _limits(settings: Settings) -> Limits:
-    return Limits(settings.uploads_at_once, settings.stall_s, settings.undo_cancel_s)
+    return Limits(
+        settings.uploads_at_once, settings.stall_s, settings.undo_cancel_s, settings.roll_back_cancelled
+    )

@@ -48,6 +48,8 @@ class Settings:
     """The window's palette."""
     stall_s: int = 60
     """A transfer that moves no byte for so many seconds is tried again, 5 to 3600."""
+    roll_back_cancelled: bool = False
+    """What a server had stored before the cancel of it took effect is deleted there, where it can be."""
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -22,6 +22,7 @@ OTHERS = Settings(
     close_to_tray=False,
     theme=Theme.DARK,
     stall_s=30,
+    roll_back_cancelled=True,
 )
 
 
