@@ -150,11 +150,10 @@ class Verdicts:
         if not (isinstance(server, ManyBatchServer) and isinstance(server, CancelServer)):
             return
         chosen = {transfer.id for transfer in now.touched}
-        going_on = [
-            transfer.remote_id
-            for transfer in self._book.of_batch(now.batch.id, CANCELLABLE)
-            if transfer.remote_id and transfer.id not in chosen
-        ]
+        others = [t for t in self._book.of_batch(now.batch.id, CANCELLABLE) if t.id not in chosen]
+        # Those of a request whose answer was lost may be in the same batch as what is cancelled.
+        await self._find(now, [t for t in others if t.begun_at is not None and not t.remote_id])
+        going_on = [transfer.remote_id for transfer in others if transfer.remote_id]
         shared = set(server.batches_of(going_on))
         answers = now.told_of_batches
         for transfer in [each for each in now.named if each.id not in now.told]:

@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from app.domain.failure import TransferError
@@ -48,7 +48,8 @@ class Ask(Protocol):
 
 @dataclass(slots=True)
 class _Known:
-    """A batch as it was last seen. Times are the loop's. ``files`` are final, ``failing`` those that may be tried again."""
+    """A batch as it was last seen. Times are the loop's. ``files`` are final, ``failing`` those that may be tried again,
+    ``deleted`` those that we had deleted and not looked for since."""
 
     record: BatchRecord | None = None
     asked: deque[float] = field(default_factory=lambda: deque(maxlen=_QUICK_ASKS))
@@ -56,6 +57,7 @@ class _Known:
     moved_at: float = 0.0
     files: dict[str, RemoteFile] = field(default_factory=dict)
     failing: dict[str, RemoteFile] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
 
 
 class Memory:
@@ -82,8 +84,16 @@ class Memory:
                 known.is_stale = True
 
     def forget(self, batch_id: str) -> None:
-        """Something was done to a batch or its files: everything is read anew."""
+        """Something was done to a batch: everything of it is read anew."""
         self._batches.pop(batch_id, None)
+
+    def deleted(self, batch_id: str, upload_id: str) -> None:
+        """A file was deleted, if the server did it: it is looked for by itself, whatever its batch says."""
+        known = self.of(batch_id)
+        known.is_stale = True
+        known.deleted.add(upload_id)
+        known.files.pop(upload_id, None)
+        known.failing.pop(upload_id, None)
 
     def due_s(self, now: float) -> float:
         """Return in how many seconds a batch with news may be asked for again; for ever if there is none."""
@@ -147,7 +157,12 @@ class Reading:
             }
         open_ids = [each for each in upload_ids if each not in known.files]
         self._push.watch(open_ids)
-        if record.all_stored and len(open_ids) > _MOST_FILE_READS and len(upload_ids) <= record.total:
+        if (
+            record.all_stored
+            and not known.deleted
+            and len(open_ids) > _MOST_FILE_READS
+            and len(upload_ids) <= record.total
+        ):
             self._end(known, {each: _stored(f"{batch_id}/{each}") for each in open_ids})
         else:
             for upload_id in self._finished(record, known, open_ids):
@@ -158,29 +173,32 @@ class Reading:
         """Return the files to be read one by one now: those that are over, as far as one can tell."""
         if record.is_over:
             return list(open_ids)
-        unread = [each for each in open_ids if each not in known.failing]
+        deleted = [each for each in open_ids if each in known.deleted]
+        unread = [each for each in open_ids if each not in known.failing and each not in known.deleted]
         told = [each for each in unread if self._push.told.of(each).is_over]
         # The server goes through a batch in its order: as many as it counts, from the first one on.
         counted = max(record.processed - len(known.files) - len(known.failing) - len(told), 0)
         silent = [each for each in unread if not self._push.told.of(each).is_over]
-        return [*told, *silent[:counted]][:_MOST_FILE_READS]
+        return [*deleted, *[*told, *silent[:counted]][:_MOST_FILE_READS]]
 
     async def _read_file(self, record: BatchRecord, known: _Known, upload_id: str) -> None:
         answer = await self._ask("GET", f"/v1/uploads/{upload_id}")
+        known.deleted.discard(upload_id)
         remote_id = f"{record.id}/{upload_id}"
         if is_unknown(answer):
             file = RemoteFile(remote_id, RemoteState.UNKNOWN)
         elif answer.ok:
             file = file_of(remote_id, answer.json(), record)
         elif answer.status == 500 and record.is_over:
-            file = RemoteFile(remote_id, RemoteState.FAILED, message="the server cannot show this file (500)")
+            why = "the server cannot show this file (500)"
+            file = RemoteFile(remote_id, RemoteState.FAILED, message=why, stays=True)
         elif answer.status == 500:
             return
         else:
             raise self._refused(answer)
         why = self._push.told.of(upload_id).why
         if file.state is RemoteState.FAILED and why:
-            file = RemoteFile(remote_id, file.state, file.offset_bytes, file.size_bytes, why)
+            file = replace(file, message=why)
         if file.state is not RemoteState.PROCESSING:
             self._end(known, {upload_id: file})
         elif file.stage:

@@ -19,6 +19,7 @@ from app.remote.base import (
     ParcelItem,
     RemoteBatchRow,
     RemoteFile,
+    RemoteState,
     Sent,
 )
 from app.remote.beating import beating
@@ -125,14 +126,25 @@ class VuemanticsServer:
             refused = self.refusal(item.outgoing)
             if refused is not None:
                 results[item.outgoing.key] = refused
-        begun = [item.outgoing for item in items if item.outgoing.begun_at is not None]
-        for key, file in (await self._finding.find(begun)).items() if begun else ():
-            results[key] = Sent(file.remote_id, processing=True)
+        for key, remote_id in (await self._there([item.outgoing for item in items])).items():
+            results[key] = Sent(remote_id, processing=True)
         left = [item for item in items if item.outgoing.key not in results]
         if left:
             sent = await self._post(left)
             results.update((item.outgoing.key, each) for item, each in zip(left, sent, strict=True))
         return [results[item.outgoing.key] for item in items]
+
+    async def _there(self, outgoings: Sequence[Outgoing]) -> dict[str, str]:
+        """Return the ids of those that the server has from an earlier attempt, by their keys."""
+        there: dict[str, str] = {}
+        named = [each for each in outgoings if each.remote_id]
+        seen = await self._reading.look_many([each.remote_id or "" for each in named])
+        for outgoing, file in zip(named, seen, strict=True):
+            if file.state in (RemoteState.PROCESSING, RemoteState.STORED):
+                there[outgoing.key] = file.remote_id
+        begun = [each for each in outgoings if each.begun_at is not None and each.key not in there]
+        found = await self._finding.find(begun) if begun else {}
+        return there | {key: file.remote_id for key, file in found.items()}
 
     async def _post(self, items: Sequence[ParcelItem]) -> list[Sent | Failure]:
         names = names_of([item.outgoing for item in items])
@@ -283,8 +295,9 @@ class VuemanticsServer:
             answer = await self._ask("POST", "/v1/uploads/bulk/delete", payload=some)
             if not answer.ok:
                 raise self._shared.refused(answer)
-        for batch_id in self.batches_of(remote_ids):
-            self._shared.memory.forget(batch_id)
+        for remote_id in remote_ids:
+            batch_id, _, upload_id = remote_id.partition("/")
+            self._shared.memory.deleted(batch_id, upload_id)
 
     async def _ask(self, method: str, path: str, *, payload: object = None) -> Answer:
         root = await self._shared.root()
@@ -314,16 +327,15 @@ def _is_not_counted(error: BaseException) -> bool:
 
 
 def _said_of(answer: Answer, batch: BatchRecord | None) -> str:
-    """Return in one plain sentence what became of a cancel: what the server said, and what the batch says."""
-    said = f"The server answered {answer.status} to the cancel"
+    """Return in a few plain words what a cancel was worth, as the batch itself shows it."""
     if batch is None:
-        return "The server does not know this batch."
+        return "it does not know this batch"
     if batch.status == "cancelled":
-        return "The server has cancelled the batch; files that had arrived stay there until they are deleted."
+        return "the batch is cancelled; files that had arrived stay there until they are deleted"
     if batch.is_over:
-        return f"{said}: the batch was over already, and its files stay there."
-    waiting = max(batch.total - batch.processed, 0)
-    goes_on = f"goes on with it all the same; {waiting} of {batch.total} files still wait there"
+        return "the batch was over already"
     if answer.ok:
-        return f"{said}, and {goes_on}. Delete them there to stop it."
-    return f"{said}: it cannot cancel, and {goes_on}. Delete them there to stop it."
+        return "it said yes and did nothing"
+    if answer.status == 500:
+        return "its cancel is broken"
+    return "it has no such cancel" if answer.status in (404, 405) else answer.detail

@@ -66,6 +66,8 @@ class FakeVuemantics:
         self._types = set(TYPES)
         self._no_worker = self._no_socket = self._queue_is_down = False
         self._half_stored: int | None = None
+        self._answers = asyncio.Event()
+        self._answers.set()
         self._sockets: set[WebSocket] = set()
         self.worker = Worker(self._tell)
         self._edge = Edge(Starlette(routes=self._routes(), exception_handlers={HTTPException: psyop}))
@@ -147,6 +149,10 @@ class FakeVuemantics:
     def stays_pending_for_ever(self) -> None:
         """There is no worker (its production set-up has none)."""
         self._no_worker = True
+
+    def answers_late(self) -> None:
+        """The next POSTs store and process everything, and their answers never come."""
+        self._answers.clear()
 
     def queue_is_down(self) -> None:
         """Redis is away: a POST answers 500, and its batch exists and stays pending."""
@@ -316,6 +322,7 @@ class FakeVuemantics:
             raise ConnectionError("Redis")
         if batch.files and not self._no_worker:
             self.worker.put(batch)
+        await self._answers.wait()
         answer = {
             "batch_id": batch.id,
             "total_files": len(sent),
