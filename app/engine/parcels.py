@@ -45,7 +45,8 @@ from app.remote.base import (
 
 _K = FailureKind
 _T = TypeVar("_T")
-_BEFORE_THE_FIRST_BYTE = frozenset({_K.UNREACHABLE, _K.SIGN_IN, _K.TLS, _K.FORBIDDEN})
+_NO_CONNECTION = frozenset({_K.UNREACHABLE, _K.TLS})
+_TURNED_AWAY = frozenset({_K.SIGN_IN, _K.FORBIDDEN})
 _TOO_SOON = frozenset({420, 429})
 _TOO_MUCH = frozenset({_K.TOO_LARGE, _K.TOO_MANY_FILES})
 
@@ -259,7 +260,7 @@ class ParcelWorker:
         if isinstance(outcome, Failed) and outcome.failure.kind in _TOO_MUCH and len(parcel.going) > 1:
             self._room.was_too_much(parcel.batch.profile_id, parcel.going)
             outcome = NotSent()
-        if isinstance(outcome, NotSent) or _sent_nothing(outcome):
+        if isinstance(outcome, NotSent) or _left_nothing(outcome, went_whole=parcel.went_whole):
             self._book.not_begun(parcel.begun_before)
         for transfer in parcel.going:
             failure = broken.get(transfer.id)
@@ -280,9 +281,14 @@ def _outcome(answer: Sent | Failure, server: RemoteServer) -> Outcome:
     return HandedOver(answer) if answer.processing and isinstance(server, StageServer) else Arrived(answer)
 
 
-def _sent_nothing(outcome: Outcome) -> bool:
-    """Whether the failure of a request tells that the server took nothing of it."""
+def _left_nothing(outcome: Outcome, *, went_whole: bool) -> bool:
+    """Whether the failure of a request tells that the server took nothing of it.
+
+    Where all bytes went out, a connection that failed may have been a later one: then nobody knows.
+    """
     if not isinstance(outcome, Failed):
         return False
     kind, status = outcome.failure.kind, outcome.failure.http_status
-    return kind in _BEFORE_THE_FIRST_BYTE or (kind is _K.BUSY and status in _TOO_SOON)
+    if kind in _NO_CONNECTION:
+        return not went_whole
+    return kind in _TURNED_AWAY or (kind is _K.BUSY and status in _TOO_SOON)

@@ -232,9 +232,13 @@ class Verdicts:
         """What was looked for and is not there, or could not be looked for."""
         looked = isinstance(now.server, FindServer)
         for transfer in now.nameless:
-            if looked and not now.server.abilities.cancel_file:
+            if told := now.told.get(transfer.id):
+                now.verdicts[transfer.id] = Verdict(CancelEnding.CANCELLED, told.message)
+            elif looked and not now.server.abilities.cancel_file:
                 now.verdicts[transfer.id] = Verdict(CancelEnding.HERE_ONLY, NOTHING_STORED)
-            elif not looked and transfer.begun_at is not None:
+            elif looked:
+                now.verdicts[transfer.id] = Verdict(CancelEnding.CANCELLED, "")
+            elif transfer.begun_at is not None:
                 now.verdicts[transfer.id] = Verdict(CancelEnding.HERE_ONLY, "")
 
     async def _roll_back(self, now: _Round) -> None:

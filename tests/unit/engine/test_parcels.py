@@ -202,6 +202,53 @@ async def test_a_request_that_is_too_much_is_halved_and_no_file_fails_for_it(
         assert (failures(house, batch), len(server.stored()), tries) == ({"f100": kind}, 100, {1})
 
 
+@pytest.mark.parametrize(
+    "failure, begun_at",
+    [
+        (Failure(K.UNREACHABLE), None),
+        (Failure(K.SIGN_IN, http_status=401), None),
+        (Failure(K.BUSY, http_status=420), None),
+        (Failure(K.BUSY, http_status=503), 1_000_000.0),
+        (Failure(K.CONNECTION_LOST), 1_000_000.0),
+        (Failure(K.SERVER_ERROR, http_status=500), 1_000_000.0),
+    ],
+)
+async def test_only_what_may_have_arrived_is_looked_for(
+    tmp_path: Path, failure: Failure, begun_at: float | None
+) -> None:
+    server = parcel_server()
+    make_files(tmp_path / "Photos", [10, 10])
+    server.faults = [TransferError(failure)]
+    async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
+        batch = house.drop(tmp_path / "Photos")
+        await house.reach(batch, S.WAITING, 2)
+        assert {each.begun_at for each in house.rows(batch).values()} == {begun_at}
+
+
+async def test_a_later_connection_that_fails_does_not_make_it_forget(tmp_path: Path) -> None:
+    """As an adapter has it that asks for something more once its request was answered."""
+
+    class Asks(ParcelConnection):
+        async def send_parcel(self, items):  # type: ignore[no-untyped-def]
+            sent = await super().send_parcel(items)
+            server.ask("and then")
+            return sent
+
+    server, folder = MemoryServer(Asks), tmp_path / "Photos"
+    make_files(folder, [10, 10])
+    server.hold_answer.clear()
+    async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
+        batch = house.drop(folder)
+        await house.reach(batch, S.PROCESSING, 2)
+        server.away = True
+        server.hold_answer.set()
+        await house.reach(batch, S.WAITING, 2)
+        server.away = False
+        await house.clock.advance(1.0)
+        await house.over(batch)
+        assert (len(server.files), server.stored()) == (2, digests(folder))
+
+
 async def test_an_answer_that_was_lost_makes_no_second_file(tmp_path: Path) -> None:
     server, folder = parcel_server(), tmp_path / "Photos"
     make_files(folder, [10] * 5)

@@ -73,3 +73,54 @@ def test_a_dropped_batch_is_gone() -> None:
     lineup = lined_up(transfer("a", 0), transfer("b", 0, batch="other"))
     lineup.drop_batch("b")
     assert take_all(lineup) == ["b"]
+
+
+def filled(
+    lineup: Lineup, *, max_files: int = 10, max_bytes: int = 10**12, busy: tuple[str, ...] = ()
+) -> list[str]:
+    first = lineup.take(large_running=0, large_allowed=5, closed=lambda _: False, busy=busy)
+    assert first is not None
+    return [each.id for each in lineup.fill(first, max_files=max_files, max_bytes=max_bytes, busy=busy)]
+
+
+def test_a_parcel_takes_small_and_large_alike_in_order_and_of_one_batch() -> None:
+    lineup = lined_up(
+        transfer("a", 0), transfer("film", 1, large=True), transfer("c", 2), transfer("d", 0, batch="later")
+    )
+    assert (filled(lineup), take_all(lineup)) == (["a", "film", "c"], ["d"])
+
+
+def test_a_parcel_ends_before_what_does_not_fit() -> None:
+    lineup = lined_up(*(transfer(str(number), number) for number in range(5)))
+    assert (filled(lineup, max_bytes=25), filled(lineup, max_files=1), take_all(lineup)) == (
+        ["0", "1"],
+        ["2"],
+        ["3", "4"],
+    )
+
+
+def test_what_was_taken_out_or_came_back_is_in_a_parcel_once_or_not_at_all() -> None:
+    again, gone = transfer("again", 1), transfer("gone", 2)
+    lineup = lined_up(transfer("a", 0), again, gone, transfer("b", 3))
+    for each in (again, gone):
+        lineup.discard(each)
+    lineup.put(again, front=True)
+    assert (filled(lineup), take_all(lineup)) == (["again", "a", "b"], [])
+
+
+def test_a_parcel_waits_for_a_run_that_is_still_ending() -> None:
+    lineup = lined_up(transfer("a", 0), transfer("ending", 1), transfer("c", 2))
+    assert (filled(lineup, busy=("ending",)), len(lineup)) == (["a"], 2)
+
+
+def test_who_follows_is_told_and_stays() -> None:
+    lineup = lined_up(*(transfer(str(number), number) for number in range(5)))
+    assert (
+        [each.id for each in lineup.following("b", 3)],
+        lineup.length("b"),
+        lineup.following("none", 3),
+    ) == (
+        ["0", "1", "2"],
+        5,
+        [],
+    )
