@@ -239,9 +239,9 @@ class ParcelWorker:
             self._answered(parcel.batch.profile_id)
             await self._book.created(transfer, remote_id)
 
-        def progress(transfer: Transfer, sent_bytes: int, accepted_bytes: int) -> None:
+        def progress(transfer: Transfer, sent_bytes: int, _accepted_bytes: int) -> None:
             watchdog.reschedule(loop.time() + stall_s)
-            self._book.progress(transfer, sent_bytes, accepted_bytes)
+            self._book.progress(transfer, sent_bytes, 0)  # a request is accepted as a whole, by its answer
             if sent_bytes >= transfer.size_bytes and transfer.id in unsent:
                 unsent.remove(transfer.id)
                 if not unsent:

@@ -328,6 +328,8 @@ class Parcels(Connection):
                 content += block
                 item.feed.progress(len(content), 0)
             bodies.append((item.outgoing, bytes(content)))
+        for outgoing, feed in ((item.outgoing, item.feed) for item in items):
+            feed.progress(outgoing.size_bytes, outgoing.size_bytes)  # as adapters do that wait for an answer
         try:
             await server.hold_answer.wait()
         except asyncio.CancelledError:

@@ -256,6 +256,7 @@ async def test_an_answer_that_was_lost_makes_no_second_file(tmp_path: Path) -> N
     async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
         batch = house.drop(folder)
         await house.reach(batch, S.WAITING, 5)
+        await until(lambda: batch.done_bytes == 0)
         await house.clock.advance(1.0)
         await house.over(batch)
         left = {t.begun_at for t in house.rows(batch).values()}
