@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import re
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 
 from tests.support.command_line import ROOT, Cli
 from tests.support.server import ServerProcess
+from tests.support.waiting import eventually
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -114,6 +118,31 @@ def test_a_batch_that_somebody_else_began_is_cancelled_at_the_server(cli: Cli, l
         400,
         "not_found",
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+def test_what_was_interrupted_goes_on_at_the_same_server_with_the_same_secret(
+    cli: Cli, lab: ServerProcess
+) -> None:
+    content = {"big.bin": os.urandom(3_000_000)}
+    cli.make("Cut", content)
+    add(cli, lab)
+    word = {"UPHAUL_TOKEN": lab.token}
+    cli.slow_down(500_000)
+    process = cli.start("upload", "Cut", "--server", "Lab", env=word)
+    partial = lab.partials_dir
+    eventually(lambda: [path.stat().st_size for path in partial.iterdir()], lambda sizes: sum(sizes) > 0)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    cli.full_speed()
+    without = cli.json("resume")
+    code, resumed = cli.json("resume", env=word)
+    assert (
+        process.returncode,
+        (without[0], [each["error"]["code"] for each in without[1]["left"]]),
+        (code, resumed["batches"][0]["batch"]["state"]),
+        (lab.files_dir / "Cut" / "big.bin").read_bytes() == content["big.bin"],
+    ) == (130, (2, ["sign_in"]), (0, "completed"), True)
 
 
 @pytest.mark.parametrize(
