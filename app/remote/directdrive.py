@@ -109,6 +109,7 @@ class DirectDriveServer:
             self._line.desk.give_back(outgoing, reservation)
             raise
         await self._deliver(socket, reservation, outgoing, feed)
+        feed.progress(outgoing.size_bytes, outgoing.size_bytes)
         return Sent(remote_id, await self._name_told(reservation, outgoing), feed.sha256())
 
     async def _earlier(self, outgoing: Outgoing) -> Status | None:

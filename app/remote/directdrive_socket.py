@@ -86,10 +86,12 @@ class Delivery:
             await asyncio.gather(self._sending, return_exceptions=True)
 
     def beat(self) -> None:
-        """Tell the old progress again: nothing moves, and yet nothing stalls."""
+        """Tell how far it is, perhaps again: nothing moves, and yet nothing stalls.
+
+        Nothing counts as accepted before the end: what the server has received is worth nothing to another attempt.
+        """
         if not self._stopped:
-            heard_bytes = (self._percent or 0) * self._size_bytes // 100
-            self._feed.progress(self._sent_bytes, min(self._sent_bytes, heard_bytes))
+            self._feed.progress(self._sent_bytes, 0)
 
     async def _ended(
         self, hearing: asyncio.Task[Ending], working: set[asyncio.Task[None]], idle: Idle, idle_s: float

@@ -242,7 +242,7 @@ async def test_a_folder_is_dropped_and_cancelled_as_a_batch(
         ) as house,
     ):
         batch = house.drop(folder)
-        await until(lambda: not batch.scanning and house.rows(batch)["f0"].offset_bytes > 0)
+        await until(lambda: not batch.scanning and house.rows(batch)["f0"].sent_bytes > 0)
         remote_batches = courier.server.batches_of([house.rows(batch)["f0"].remote_id or ""])
         house.engine.cancel(batch)
         await house.over(batch)
