@@ -14,7 +14,7 @@ from app.remote.answer import Answer
 from app.remote.base import Outgoing, RemoteFile
 from app.remote.vuemantics_fields import BatchRecord, batch_record, file_of, possible_names
 from app.remote.vuemantics_posts import Posts
-from app.remote.vuemantics_reading import Ask
+from app.remote.vuemantics_reading import Ask, Pace
 
 PAGE = 100
 MOST_PAGES = 20
@@ -34,24 +34,28 @@ class Finding:
         refused: Callable[[Answer], TransferError],
         posts: Posts,
         doubts: dict[str, float],
-        settle_s: float,
+        pace: Pace,
     ) -> None:
         self._ask = ask
         self._refused = refused
         self._posts = posts
         self._doubts = doubts
-        self._settle_s = settle_s
+        self._pace = pace
 
     async def find(self, outgoings: Sequence[Outgoing]) -> dict[str, RemoteFile]:
         """Return what arrived of these files, by their keys (FindServer.find). Raises TransferError(BUSY) while the server may
         still be taking the request."""
         times = [each.begun_at for each in outgoings]
         begun_at = None if None in times else min((time for time in times if time is not None), default=None)
-        lost = await self._lost(begun_at) if outgoings else {}
-        if not lost:
-            return {}
-        rows = await self._rows(lost)
-        self._require_settled(lost, rows)
+        for pause_s in (*self._pace.settle_looks_s, None):
+            lost = await self._lost(begun_at) if outgoings else {}
+            rows = await self._rows(lost) if lost else []
+            if self._are_settled(lost, rows):
+                break
+            if pause_s is None:
+                why = "the server is still storing what was sent before"
+                raise TransferError(Failure(FailureKind.BUSY, why, retry_after_s=_AGAIN_S))
+            await asyncio.sleep(pause_s)
         return _matched(outgoings, rows, lost)
 
     async def newest(self) -> str:
@@ -107,16 +111,16 @@ class Finding:
         first = (number - 1) * _PARTS + 1
         return [row for part in range(_PARTS) for row in await self._file_page(first + part, size // _PARTS)]
 
-    def _require_settled(self, lost: Mapping[str, BatchRecord], rows: Sequence[_Row]) -> None:
+    def _are_settled(self, lost: Mapping[str, BatchRecord], rows: Sequence[_Row]) -> bool:
         """A server goes on storing what it has whole, though its client is gone: what is not there yet may come."""
         now = asyncio.get_running_loop().time()
         for batch in lost.values():
             there = sum(_batch_of(row) == batch.id for row in rows)
             if batch.is_over or there >= batch.total:
                 continue
-            if now - self._doubts.setdefault(batch.id, now) < self._settle_s:
-                why = "the server is still storing what was sent before"
-                raise TransferError(Failure(FailureKind.BUSY, why, retry_after_s=_AGAIN_S))
+            if now - self._doubts.setdefault(batch.id, now) < self._pace.settle_s:
+                return False
+        return True
 
 
 def _matched(

@@ -58,12 +58,16 @@ class Posts:
         """The server says that it is one too many, though we did not know; return the seconds to wait."""
         most, window_s = limit or self._limit()
         self._change(**{_POSTS: _without(self._posts(), mark), _LIMIT: [most, window_s]})
+        wait_s = self._guess_s(window_s) if retry_after_s is None else retry_after_s
+        self._change(**{_CLOSED: self._now() + wait_s})
+        return wait_s
+
+    def _guess_s(self, window_s: float) -> float:
+        """Return when the server's window ends: it began with our first POST in it, at the latest; of other clients' POSTs
+        we know nothing, so that without one of ours we come again six times in a window."""
         own = self._posts()
-        # Its window began at the latest with our first POST in it; of other clients' POSTs we know nothing.
-        wait_s = own[0] + window_s - self._now() if len(own) else window_s / 6
-        wait_s = max(wait_s, 60.0) if retry_after_s is None else retry_after_s
-        self._change(**{_CLOSED: self._now() + wait_s + _MARGIN_S})
-        return wait_s + _MARGIN_S
+        wait_s = own[0] + window_s - self._now() if own else window_s / 6
+        return max(wait_s, 60.0) + _MARGIN_S
 
     # Where to look if an answer is lost
 

@@ -30,13 +30,14 @@ _BATCHES_KEPT = 500
 class Pace:
     """How often the server is asked, in seconds: a batch again at the earliest after ``poll_s`` (or at news of it), a socket is
     deaf after ``silence_s`` and comes back after ``delays_s``, a batch has stalled after ``stalled_s``; ``settle_s``: how long a request that nobody heard the
-    answer of may still be under way at the server."""
+    answer of may still be under way at the server, and ``settle_looks_s``: the pauses between looks that wait for that."""
 
     poll_s: float = 2.0
     silence_s: float = SILENCE_S
     delays_s: tuple[float, ...] = DELAYS_S
     stalled_s: float = 300.0
     settle_s: float = 60.0
+    settle_looks_s: tuple[float, ...] = (0.25, 0.5, 1.0)
 
 
 class Ask(Protocol):

@@ -6,6 +6,7 @@ send_parcel ──► begun earlier? find ──► place in the hour? ──►
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from app.domain.failure import CancelledElsewhereError, Failure, FailureKind, TransferError
@@ -77,9 +78,7 @@ class VuemanticsServer:
         self._http = http
         self._shared = shared
         self._reading = Reading(self._ask, shared.refused, shared.memory, shared.push)
-        self._finding = Finding(
-            self._ask, shared.refused, shared.posts, shared.doubts, shared.memory.pace.settle_s
-        )
+        self._finding = Finding(self._ask, shared.refused, shared.posts, shared.doubts, shared.memory.pace)
         self._may_be_closed = False
         self._said = 0
 
@@ -223,7 +222,9 @@ class VuemanticsServer:
         if status in (420, 429) and (limit or asked_to_wait is not None):
             wait_s = posts.refused(mark, limit, asked_to_wait)
             return TransferError(Failure(_K.BUSY, error.failure.detail, status, wait_s))
-        if status == 409 and not answer.is_html:  # cancelled from elsewhere while it was sent: our server can
+        if status == 409 and _names_batch(
+            answer
+        ):  # cancelled from elsewhere while it was sent: our server can
             posts.answered(mark)
             return CancelledElsewhereError(answer.detail)
         if status >= 500:
@@ -319,6 +320,12 @@ def _reason(refused: object) -> tuple[str, str]:
     if not isinstance(refused, dict):
         return "", ""
     return str(refused.get("filename") or ""), str(refused.get("error") or "")[:300]
+
+
+def _names_batch(answer: Answer) -> bool:
+    with suppress(TransferError):
+        return isinstance(answer.json().get("batch_id"), str)
+    return False
 
 
 def _is_not_counted(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from app.remote.base import Outgoing, ParcelItem, RemoteFile, RemoteState, Sent
 from app.remote.vuemantics import VuemanticsLine
 from app.remote.vuemantics_reading import Pace
 
-QUICK = Pace(poll_s=0.03, silence_s=5.0, delays_s=(0.02,))
+QUICK = Pace(poll_s=0.03, silence_s=5.0, delays_s=(0.02,), settle_looks_s=(0.01,))
 """The waits of a server that is on this machine."""
 
 
