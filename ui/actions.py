@@ -34,6 +34,8 @@ class Do(StrEnum):
     SELECT_ALL = "select_all"
     FILTER = "filter"
     DETAILS = "details"
+    SERVERS = "servers"
+    ADD_SERVER = "add_server"
     SETTINGS = "settings"
     ABOUT = "about"
     QUIT = "quit"
@@ -121,6 +123,22 @@ SPECS: tuple[Spec, ...] = (
         rules.can_always,
         "Everything known of the selected file.",
         checkable=True,
+    ),
+    Spec(
+        Do.SERVERS,
+        "Ser&vers…",
+        "server",
+        ("Ctrl+Shift+S",),
+        rules.can_add,
+        "Add, change, test and remove servers.",
+    ),
+    Spec(
+        Do.ADD_SERVER,
+        "Add a s&erver…",
+        "plus",
+        (),
+        rules.can_add,
+        "Paste an address; Uphaul finds out what kind of server it is.",
     ),
     Spec(Do.SETTINGS, "&Settings…", "settings", ("Ctrl+,",), rules.can_always, "Change how Uphaul works."),
     Spec(Do.ABOUT, "&About Uphaul", "info", (), rules.can_always, "Version and licences."),

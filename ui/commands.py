@@ -20,6 +20,7 @@ from ui.dialogs.settings import SettingsDialog
 from ui.drop import Taken
 from ui.loop import Tasks, ask
 from ui.selection import BATCH_OVER, files_text
+from ui.servers import ServerCommands
 from ui.theme import Theme
 from ui.views.main_window import MainWindow
 from ui.views.table import table_text
@@ -39,6 +40,7 @@ class Commands(QObject):
         super().__init__(window)
         self._window, self._bridge, self._tasks, self._theme = window, bridge, tasks, theme
         self.settings = settings
+        self.servers = ServerCommands(window, bridge, tasks, theme)
         self._copier = ThreadPoolExecutor(1, thread_name_prefix="uphaul-copy")
         self._wishes: dict[Do, Callable[[], Awaitable[object]]] = {
             Do.ADD_FILES: self._add_files,
@@ -56,6 +58,8 @@ class Commands(QObject):
             Do.OPEN_FOLDER: self._open_folder,
             Do.REPORT: self._show_report,
             Do.COPY: self._copy,
+            Do.SERVERS: self.servers.show_list,
+            Do.ADD_SERVER: self.servers.add,
             Do.SETTINGS: self._change_settings,
             Do.ABOUT: self._about,
         }
@@ -63,6 +67,7 @@ class Commands(QObject):
         window.dropped.connect(lambda taken: tasks.spawn(self.take(taken)))
         window.empty.choose_files.connect(lambda: self.do(Do.ADD_FILES))
         window.empty.choose_folder.connect(lambda: self.do(Do.ADD_FOLDER))
+        window.empty.add_server.connect(lambda: self.do(Do.ADD_SERVER))
         window.batch_shown.connect(lambda batch_id: tasks.spawn(self._show_batch(batch_id)))
         window.details_wanted.connect(self._want_details)
         bridge.frame.connect(self._follow_details)

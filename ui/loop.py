@@ -119,9 +119,14 @@ class Tasks:
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run *work* by itself on the running loop."""
+        _ = self.begin(work)
+
+    def begin(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Like :meth:`spawn`; return the task, for whoever may want to cancel it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

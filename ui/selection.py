@@ -1,6 +1,6 @@
 """What can be done with what is selected, and why not: pure functions, no Qt. The tooltips speak these words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -208,6 +208,15 @@ def is_busy(batches: tuple[BatchView, ...]) -> bool:
     return any(n for b in batches for state, n in b.files.items() if state not in resting) or any(
         b.state is BatchState.SCANNING for b in batches
     )
+
+
+def waiting_files(batches: Iterable[BatchView]) -> Mapping[str, int]:
+    """Return by a server's name how many files are not there yet."""
+    waiting: dict[str, int] = {}
+    for batch in batches:
+        count = sum(number for state, number in batch.files.items() if state not in OVER)
+        waiting[batch.server] = waiting.get(batch.server, 0) + count
+    return waiting
 
 
 def _scanning(selection: Selection) -> bool:

@@ -22,6 +22,9 @@ QToolButton[small="true"] { padding: 2px; border-radius: 4px; }
 QToolButton[pill="true"] { border-radius: 12px; padding: 3px 9px; color: $secondary; }
 QToolButton[pill="true"]:checked { color: $text; background: $selection; }
 QToolButton[alarm="true"] { color: $failed; }
+QToolButton[fold="true"] { padding: 4px 8px 4px 4px; }
+QToolButton[fold="true"]:checked { background: transparent; }
+QToolButton[fold="true"]:hover { background: $hover; }
 QToolButton::menu-indicator { image: none; }
 QPushButton { color: $text; background: $surface; border: 1px solid $line; border-radius: 6px; padding: 6px 14px; min-height: 20px; }
 QPushButton:hover { background: $hover; }
@@ -40,7 +43,9 @@ QAbstractSpinBox QLineEdit, QComboBox QLineEdit { border: none; padding: 0; back
 QPlainTextEdit, QTreeView { background: $surface; border: 1px solid $line; border-radius: 6px; padding: 3px; }
 QPlainTextEdit:focus, QTreeView:focus { border-color: $accent; }
 QTreeView { outline: none; }
-QTreeView::item { padding: 3px 0; }
+QTreeView::item { padding: 3px 6px; }
+QTreeView QHeaderView::section { background: $surface; padding: 4px 9px; }
+QDialog QHeaderView { background: $surface; }
 QTableView { background: $surface; border: none; outline: none; selection-background-color: $selection; selection-color: $text; }
 QHeaderView { background: $window; border: none; }
 QHeaderView::section { background: $window; color: $secondary; border: none; border-bottom: 1px solid $line; padding: 0 12px; }

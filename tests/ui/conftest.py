@@ -1,7 +1,10 @@
 """What the window's tests share: Qt without a screen, our own loop under every coroutine, and silence from Qt."""
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -11,8 +14,14 @@ import pytest
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 
+from app.places import Places
+from app.settings import Settings, save
+from tests.ui.running import Running
+from ui.actions import Do
 from ui.loop import Loop
+from ui.main import live
 from ui.theme import Theme
+from ui.views.main_window import MainWindow
 
 HERE = Path(__file__).parent
 OFFSCREEN_LIMITS = "This plugin does not support (propagateSizeHints|raise)"
@@ -51,3 +60,40 @@ def theme(qapp: QApplication) -> Theme:
 def store(tmp_path: Path) -> QSettings:
     """Where the window remembers its columns, empty."""
     return QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+    """A home of its own, no session bus to notify through, and the process's hooks as they were afterwards."""
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "disabled:")
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    return Places(tmp_path / "home", tmp_path / "home")
+
+
+@pytest.fixture
+async def start(places: Places, qapp: QApplication) -> AsyncIterator[Callable[..., Running]]:
+    """Opens the window; at the end it is made to leave, if it has not yet."""
+    runs: list[Running] = []
+    handlers = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    async def open_window(*paths: Path, **settings: object) -> Running:
+        places.config_dir.mkdir(exist_ok=True)
+        save(places.settings_path, Settings(**settings))
+        before = set(QApplication.topLevelWidgets())
+        ended = asyncio.ensure_future(live(qapp, places, [str(path) for path in paths]))
+        while True:
+            await asyncio.sleep(0.01)
+            assert not ended.done(), ended
+            for widget in set(QApplication.topLevelWidgets()) - before:
+                if isinstance(widget, MainWindow) and widget.isVisible():
+                    runs.append(Running(widget, ended))
+                    return runs[-1]
+
+    yield open_window
+    for run in runs:
+        if not run.ended.done():
+            run.window.actions_.chosen.emit(Do.QUIT)
+        await asyncio.wait_for(run.ended, 20)
+        run.window.deleteLater()
+    for name, handler in handlers.items():
+        signal.signal(name, handler)

@@ -161,7 +161,7 @@ def test_the_server_that_drops_go_to_is_remembered(open_window: Callable[[], Mai
     second = open_window()
     second.apply(frame(servers=[EMBEDDED, LAB]))
     assert ([entry.text() for entry in entries], second.top.server_id, second.top.server_name) == (
-        ["This computer", "lab"],
+        ["This computer", "lab", "", "Ser&vers…", "Add a s&erver…"],
         "lab",
         "lab",
     )

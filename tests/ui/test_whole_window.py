@@ -1,115 +1,16 @@
 """The window as `uphaul` opens it: the real composition root, engine, embedded server and files; only the screen is missing."""
 
 import asyncio
-import hashlib
-import signal
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QDialog, QMessageBox
+from PySide6.QtCore import QMimeData, QUrl
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDialog, QMessageBox
 
 from app.places import Places
-from app.settings import Settings, save
-from tests.ui.waiting import eventually
+from tests.ui.running import SLOW_BPS, Running, digests, folder
 from ui.actions import Do
-from ui.main import live
-from ui.views.main_window import MainWindow
-
-SLOW_BPS = 200_000
-
-
-class Running:
-    """The window of one run, and what a person reads in it."""
-
-    def __init__(self, window: MainWindow, ended: asyncio.Future[int]) -> None:
-        self.window, self.ended = window, ended
-
-    def rows(self, column: str) -> list[str]:
-        """Return the texts of one column of the Files table."""
-        return self._column(self.window.files.model, column)
-
-    def batches(self, column: str) -> list[str]:
-        """Return the texts of one column of the Batches table."""
-        return self._column(self.window.batches, column)
-
-    def _column(self, model: object, key: str) -> list[str]:
-        place = [column.key for column in model.columns].index(key)
-        return [model.index(row, place).data() for row in range(model.rowCount())]
-
-    async def until(self, seen: Callable[[], bool], what: str) -> None:
-        """Wait until a person would see *what*."""
-        try:
-            await eventually(seen)
-        except TimeoutError:
-            state = (self.batches("state"), self.rows("state"), self.window.notices.text)
-            pytest.fail(f"never seen: {what}; there was {state}")
-
-    def drop(self, *paths: Path) -> None:
-        """Drop *paths* as Qt does."""
-        data = QMimeData()
-        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-        how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
-        QApplication.sendEvent(self.window, QDragEnterEvent(QPoint(100, 100), *how))
-        QApplication.sendEvent(self.window, QDropEvent(QPointF(100, 100), *how))
-
-    def use(self, what: Do) -> None:
-        """Trigger an action, which must be enabled."""
-        action = self.window.actions_[what]
-        assert action.isEnabled(), action.toolTip()
-        action.trigger()
-
-
-@pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
-    """A home of its own, no session bus to notify through, and the process's hooks as they were afterwards."""
-    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "disabled:")
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    return Places(tmp_path / "home", tmp_path / "home")
-
-
-@pytest.fixture
-async def start(places: Places, qapp: QApplication) -> AsyncIterator[Callable[..., Running]]:
-    """Opens the window; at the end it is made to leave, if it has not yet."""
-    runs: list[Running] = []
-    handlers = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-
-    async def open_window(*paths: Path, **settings: object) -> Running:
-        places.config_dir.mkdir(exist_ok=True)
-        save(places.settings_path, Settings(**settings))
-        before = set(QApplication.topLevelWidgets())
-        ended = asyncio.ensure_future(live(qapp, places, [str(path) for path in paths]))
-        while True:
-            await asyncio.sleep(0.01)
-            assert not ended.done(), ended
-            for widget in set(QApplication.topLevelWidgets()) - before:
-                if isinstance(widget, MainWindow) and widget.isVisible():
-                    runs.append(Running(widget, ended))
-                    return runs[-1]
-
-    yield open_window
-    for run in runs:
-        if not run.ended.done():
-            run.window.actions_.chosen.emit(Do.QUIT)
-        await asyncio.wait_for(run.ended, 20)
-        run.window.deleteLater()
-    for name, handler in handlers.items():
-        signal.signal(name, handler)
-
-
-def folder(path: Path, count: int, size_bytes: int) -> Path:
-    """Make a folder with files that differ."""
-    path.mkdir()
-    for number in range(count):
-        (path / f"file {number:02}.bin").write_bytes(bytes([number]) * size_bytes)
-    return path
-
-
-def digests(path: Path) -> dict[str, str]:
-    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in path.rglob("*") if f.is_file()}
 
 
 async def test_a_dropped_folder_arrives_byte_for_byte(

@@ -24,18 +24,19 @@ from PySide6.QtWidgets import (
 )
 
 from app.domain.batch import BatchView
-from app.domain.events import Frame, ServerView
+from app.domain.events import Frame, Link, ServerView
 from app.domain.transfer import TransferView
 from ui.actions import Actions, Do
 from ui.drop import from_urls
 from ui.models.batch_table import BatchTable
-from ui.selection import Selection, Table
+from ui.selection import Selection, Table, waiting_files
 from ui.theme import Theme
 from ui.views import menus
 from ui.views.empty import EmptyState
 from ui.views.files_pane import FilesPane
 from ui.views.notice import NoticeBar
 from ui.views.overlay import DropOverlay
+from ui.views.sign_in_bar import SignInBar
 from ui.views.status import StatusBar
 from ui.views.table import TableView
 from ui.views.top_bar import TopBar
@@ -50,7 +51,7 @@ RECOUNT_FRAMES = 10
 class MainWindow(QMainWindow):
     """Knows how things look and what is selected; what a person wants done leaves as signals.
 
-    ``dropped`` carries a ``Taken``; ``batch_shown`` the id of the batch whose rows are wanted (or None);
+    ``store`` is its memory, ``servers`` are those of the last frame. ``dropped`` carries a ``Taken``; ``batch_shown`` the id of the batch whose rows are wanted (or None);
     ``details_wanted`` a transfer's id (or None); ``close_wanted`` says that a person closed the window, which stays.
     """
 
@@ -61,8 +62,8 @@ class MainWindow(QMainWindow):
 
     def __init__(self, theme: Theme, store: QSettings, clock: Callable[[], float]) -> None:
         super().__init__()
-        self._store = store
-        self._servers: tuple[ServerView, ...] = ()
+        self.store = store
+        self.servers: tuple[ServerView, ...] = ()
         self._table = Table.BATCHES
         self._awaited: str | None = None
         self._ready = False
@@ -73,6 +74,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.actions_ = Actions(theme, self)
         self.top = TopBar(self.actions_, theme, self)
+        self.sign_in = SignInBar(theme, self)
         self.empty = EmptyState(theme, self)
         self.batches = BatchTable(clock, self)
         self.batch_view: TableView[BatchView] = TableView(self.batches, theme, "Batches", self)
@@ -90,14 +92,21 @@ class MainWindow(QMainWindow):
         """Show what changed."""
         self._ready = True
         self._frames += 1
-        self._servers = frame.servers or self._servers
-        self.top.show_servers(self._servers, str(self._store.value("server", "")))
+        self.servers = frame.servers or self.servers
+        self._show_servers()
         self.batches.take(frame)
         self.files.model.take(frame)
         self.status.apply(frame)
         self.batch_view.animate()
         self.files.table.animate()
         self._follow(frame)
+
+    def _show_servers(self) -> None:
+        self.top.show_servers(self.servers, str(self.store.value("server", "")))
+        chosen = self.top.server_shown
+        self.empty.show_server(chosen.name if chosen else "", embedded=chosen is None or chosen.embedded)
+        asks = any(server.link is Link.SIGN_IN for server in self.servers)
+        self.sign_in.show_servers(self.servers, waiting_files(self.batches.rows()) if asks else {})
 
     def show_transfers(self, batch_id: str, rows: list[TransferView]) -> None:
         """Show the rows that ``batch_shown`` asked for."""
@@ -125,7 +134,7 @@ class MainWindow(QMainWindow):
             every=tuple(self.batches.rows()),
             shown=self.shown_batch,
             files=dict(self._file_counts),  # type: ignore[arg-type]  # counted by state
-            embedded=frozenset(server.name for server in self._servers if server.embedded),
+            embedded=frozenset(server.name for server in self.servers if server.embedded),
             ready=self._ready,
         )
 
@@ -155,10 +164,10 @@ class MainWindow(QMainWindow):
 
     def remember(self) -> None:
         """Write geometry and columns."""
-        self._store.setValue("geometry", self.saveGeometry())
-        self._store.setValue("splitter", self.splitter.saveState())
-        self.batch_view.remember(self._store, "batches")
-        self.files.table.remember(self._store, "files")
+        self.store.setValue("geometry", self.saveGeometry())
+        self.store.setValue("splitter", self.splitter.saveState())
+        self.batch_view.remember(self.store, "batches")
+        self.files.table.remember(self.store, "files")
 
     # Drag and drop
 
@@ -211,7 +220,7 @@ class MainWindow(QMainWindow):
         layout = QVBoxLayout(self._centre)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        for widget in (self.top, self.stack, self.notices, self.status):
+        for widget in (self.top, self.sign_in, self.stack, self.notices, self.status):
             layout.addWidget(widget, 1 if widget is self.stack else 0)
         self.setCentralWidget(self._centre)
         menus.fill_bar(self.menuBar(), self.actions_, self.batch_view.columns, self.files.table.columns)
@@ -220,7 +229,7 @@ class MainWindow(QMainWindow):
         self.batch_view.selection_changed.connect(self._batches_selected)
         self.files.table.selection_changed.connect(self._files_selected)
         self.top.filtered.connect(self.files.filter_text)
-        self.top.server_chosen.connect(lambda profile_id: self._store.setValue("server", profile_id))
+        self.top.server_chosen.connect(lambda profile_id: self.store.setValue("server", profile_id))
         self.files.details.closed.connect(lambda: self.actions_[Do.DETAILS].setChecked(False))
         self.actions_[Do.DETAILS].toggled.connect(lambda _on: self._want_details())
         self.files.table.doubleClicked.connect(lambda _index: self.actions_[Do.DETAILS].setChecked(True))
@@ -237,14 +246,14 @@ class MainWindow(QMainWindow):
 
     def _recall(self) -> None:
         self.resize(*FIRST_SIZE)
-        geometry, splitter = self._store.value("geometry"), self._store.value("splitter")
+        geometry, splitter = self.store.value("geometry"), self.store.value("splitter")
         self.splitter.setSizes(FIRST_SPLIT)
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
         if isinstance(splitter, QByteArray):
             self.splitter.restoreState(splitter)
-        self.batch_view.recall(self._store, "batches")
-        self.files.table.recall(self._store, "files")
+        self.batch_view.recall(self.store, "batches")
+        self.files.table.recall(self.store, "files")
 
     def _follow(self, frame: Frame) -> None:
         """After a frame: the right page, the awaited selection, counts and actions."""

@@ -8,7 +8,20 @@ from ui.views.header import ColumnHeader
 _BAR: tuple[tuple[str, tuple[Do | None, ...]], ...] = (
     (
         "&File",
-        (Do.ADD_FILES, Do.ADD_FOLDER, None, Do.OPEN_FOLDER, Do.REPORT, None, Do.SETTINGS, None, Do.QUIT),
+        (
+            Do.ADD_FILES,
+            Do.ADD_FOLDER,
+            None,
+            Do.OPEN_FOLDER,
+            Do.REPORT,
+            None,
+            Do.SERVERS,
+            Do.ADD_SERVER,
+            None,
+            Do.SETTINGS,
+            None,
+            Do.QUIT,
+        ),
     ),
     ("&Edit", (Do.COPY, Do.PASTE, None, Do.SELECT_ALL, Do.FILTER)),
     (

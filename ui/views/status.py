@@ -19,13 +19,13 @@ _ORDER = (Link.SIGN_IN, Link.WAITING, Link.UNKNOWN, Link.READY)
 def link_sentence(servers: Sequence[ServerView], now: float) -> tuple[Link, str]:
     """Return the worst link of *servers* and a sentence about it; *now* is epoch seconds."""
     for link in _ORDER:
-        concerned = [server for server in servers if _link(server) is link]
+        concerned = [server for server in servers if link_of(server) is link]
         if concerned:
             return link, _sentence(link, concerned, now)
     return Link.UNKNOWN, "Starting…"
 
 
-def _link(server: ServerView) -> Link:
+def link_of(server: ServerView) -> Link:
     """The embedded server is started by the first upload, so at rest nothing is known of it: it is ready."""
     return Link.READY if server.embedded and server.link is Link.UNKNOWN else server.link
 
@@ -42,6 +42,18 @@ def _sentence(link: Link, servers: Sequence[ServerView], now: float) -> str:
     if retry_at is None or retry_at <= now:
         return f"Waiting for {name}: trying again"
     return f"Waiting for {name}: trying again in {duration_text(retry_at - now)}"
+
+
+def server_state(server: ServerView, now: float) -> str:
+    """Return how one server stands, in few words."""
+    link = link_of(server)
+    if link is Link.SIGN_IN:
+        return "Asks you to sign in"
+    if link is not Link.WAITING:
+        return "Ready" if link is Link.READY else "Not connected yet"
+    if server.retry_at is None or server.retry_at <= now:
+        return "Trying again"
+    return f"Trying again in {duration_text(server.retry_at - now)}"
 
 
 class Dot(QWidget):
@@ -179,7 +191,7 @@ class StatusBar(QWidget):
 
 
 def _tip(server: ServerView, now: float) -> str:
-    sentence = _sentence(_link(server), [server], now)
+    sentence = _sentence(link_of(server), [server], now)
     return f"{sentence}. {failure_text(server.failure)}" if server.failure else sentence
 
 

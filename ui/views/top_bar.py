@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QAction, QActionGroup, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QToolBar, QToolButton, QWidget
+from PySide6.QtGui import QAction, QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolBar, QToolButton, QWidget
 
 from app.domain.events import ServerView
 from ui.actions import Actions, Do
 from ui.theme import Theme
+from ui.views.where import ProjectButton, ServerButton
 
 HEIGHT = 48
 FILTER_WIDTH = 170
@@ -30,11 +31,13 @@ class TopBar(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._servers: tuple[ServerView, ...] = ()
+        self._preferred = ""
         self.server_id = ""
         self.setFixedHeight(HEIGHT)
         self.tools = self._make_tools(actions)
         self.filter = QLineEdit(self)
-        self.server = QToolButton(self)
+        self.server = ServerButton(theme, (actions[Do.SERVERS], actions[Do.ADD_SERVER]), self)
+        self.project = ProjectButton(theme, self)
         self._make_fields()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 8, 0)
@@ -42,46 +45,48 @@ class TopBar(QWidget):
         layout.addWidget(self.tools, 1)
         layout.addWidget(self.filter)
         layout.addWidget(self.server)
+        layout.addWidget(self.project)
         theme.changed.connect(self._dress)
         self._dress()
 
     def minimumSizeHint(self) -> QSize:
         """The actions may shrink behind the arrow; the fields keep their place."""
-        return QSize(FILTER_WIDTH + self.server.sizeHint().width() + 200, HEIGHT)
+        buttons = self.server.sizeHint().width() + (
+            self.project.sizeHint().width() if self.project.isVisible() else 0
+        )
+        return QSize(FILTER_WIDTH + buttons + 200, HEIGHT)
+
+    @property
+    def server_shown(self) -> ServerView | None:
+        """The server that drops go to, None before the engine has named any."""
+        return next((server for server in self._servers if server.profile_id == self.server_id), None)
 
     @property
     def server_name(self) -> str:
-        """The name of the server that drops go to, "" before the engine has named any."""
-        return next((server.name for server in self._servers if server.profile_id == self.server_id), "")
+        """Its name, "" before the engine has named any."""
+        shown = self.server_shown
+        return shown.name if shown else ""
 
     def show_servers(self, servers: Sequence[ServerView], wanted: str) -> None:
         """Offer *servers*; the chosen one stays chosen, else *wanted*, else the first."""
-        named = tuple((server.profile_id, server.name, server.url) for server in servers)
-        if named == tuple((server.profile_id, server.name, server.url) for server in self._servers):
-            return
-        self._servers = tuple(servers)
-        self._fill_menu()
         ids = [server.profile_id for server in servers]
-        self.choose(next((one for one in (self.server_id, wanted) if one in ids), ids[0] if ids else ""))
+        if self._preferred in ids:
+            self.server_id, self._preferred = self._preferred, ""
+            self.server_chosen.emit(self.server_id)
+        chosen = next((one for one in (self.server_id, wanted) if one in ids), ids[0] if ids else "")
+        self._servers, self.server_id = tuple(servers), chosen
+        self.project.show_server(self.server_shown)
+        self.server.show_servers(servers, chosen)
 
     def choose(self, profile_id: str) -> None:
         """Let drops go to this server from now on."""
         self.server_id = profile_id
-        self.server.setText(f" {self.server_name} ▾")
-        self.server.setAccessibleName(f"Server: {self.server_name}")
-        for server, entry in zip(self._servers, self.server.menu().actions(), strict=True):
-            entry.setChecked(server.profile_id == profile_id)
+        self.show_servers(self._servers, profile_id)
 
-    def _fill_menu(self) -> None:
-        menu = self.server.menu()
-        menu.clear()
-        group = QActionGroup(menu)
-        for server in self._servers:
-            entry = group.addAction(server.name)
-            entry.setCheckable(True)
-            entry.setToolTip(server.url)
-            entry.triggered.connect(lambda _on=False, chosen=server.profile_id: self._chosen(chosen))
-            menu.addAction(entry)
+    def prefer(self, profile_id: str) -> None:
+        """Let drops go to this server as soon as it is there."""
+        self._preferred = profile_id
+        self.show_servers(self._servers, self.server_id)
 
     def _chosen(self, profile_id: str) -> None:
         self.choose(profile_id)
@@ -127,19 +132,10 @@ class TopBar(QWidget):
             self._theme.icon("search"), QLineEdit.ActionPosition.LeadingPosition
         )
         self._glass.setText("Filter")
-        self.server.setObjectName("server")
-        self.server.setProperty("boxed", True)
-        self.server.setToolTip("The server that new batches go to")
-        self.server.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.server.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.server.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        menu = QMenu(self.server)
-        menu.setToolTipsVisible(True)
-        self.server.setMenu(menu)
+        self.server.chosen.connect(self._chosen)
 
     def _dress(self) -> None:
         self._glass.setIcon(self._theme.icon("search", self._theme.colours.secondary))
-        self.server.setIcon(self._theme.icon("server"))
         if isinstance(self._more, QToolButton):  # appears where the window is too narrow for all of them
             self._more.setIcon(self._theme.icon("chevron-down"))
             self._more.setStyleSheet("QToolButton { padding: 0; border: none; }")  # it is only 12 pixels wide

@@ -1,0 +1,70 @@
+"""A window as `uphaul` opens it, and what a person reads in it and does with it."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication
+
+from tests.ui.waiting import eventually
+from ui.actions import Do
+from ui.views.main_window import MainWindow
+
+SLOW_BPS = 200_000
+
+
+class Running:
+    """The window of one run, and what a person reads in it."""
+
+    def __init__(self, window: MainWindow, ended: asyncio.Future[int]) -> None:
+        self.window, self.ended = window, ended
+
+    def rows(self, column: str) -> list[str]:
+        """Return the texts of one column of the Files table."""
+        return self._column(self.window.files.model, column)
+
+    def batches(self, column: str) -> list[str]:
+        """Return the texts of one column of the Batches table."""
+        return self._column(self.window.batches, column)
+
+    def _column(self, model: object, key: str) -> list[str]:
+        place = [column.key for column in model.columns].index(key)
+        return [model.index(row, place).data() for row in range(model.rowCount())]
+
+    async def until(self, seen: Callable[[], bool], what: str) -> None:
+        """Wait until a person would see *what*."""
+        try:
+            await eventually(seen)
+        except TimeoutError:
+            state = (self.batches("state"), self.rows("state"), self.window.notices.text)
+            pytest.fail(f"never seen: {what}; there was {state}")
+
+    def drop(self, *paths: Path) -> None:
+        """Drop *paths* as Qt does."""
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+        how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+        QApplication.sendEvent(self.window, QDragEnterEvent(QPoint(100, 100), *how))
+        QApplication.sendEvent(self.window, QDropEvent(QPointF(100, 100), *how))
+
+    def use(self, what: Do) -> None:
+        """Trigger an action, which must be enabled."""
+        action = self.window.actions_[what]
+        assert action.isEnabled(), action.toolTip()
+        action.trigger()
+
+
+def folder(path: Path, count: int, size_bytes: int) -> Path:
+    """Make a folder with files that differ."""
+    path.mkdir()
+    for number in range(count):
+        (path / f"file {number:02}.bin").write_bytes(bytes([number]) * size_bytes)
+    return path
+
+
+def digests(path: Path) -> dict[str, str]:
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in path.rglob("*") if f.is_file()}

@@ -1,0 +1,242 @@
+"""Servers in the whole window: a real server of ours, a real account, the dialogs as a person uses them."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import keyring
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.backends import fail
+from PySide6.QtWidgets import QDialog, QMessageBox
+
+from tests.support.keyring_in_memory import Memory
+from tests.support.server import ServerProcess
+from tests.support.vuemantics_client import PASSWORD, VuemanticsClient
+from tests.ui.running import Running
+from ui.actions import Do
+from ui.dialogs.parts import Mood
+from ui.dialogs.server import ServerDialog
+from ui.dialogs.servers import ServersDialog
+
+D = TypeVar("D", bound=QDialog)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of ours, somewhere."""
+    with ServerProcess(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture
+def account(server: ServerProcess) -> Iterator[VuemanticsClient]:
+    """An account at its vuemantics."""
+    with VuemanticsClient(server) as client:
+        yield client
+
+
+@contextmanager
+def wearing(backend: KeyringBackend) -> Iterator[None]:
+    """Let this be the system's keyring meanwhile."""
+    before = keyring.get_keyring()
+    keyring.set_keyring(backend)
+    yield
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def vault() -> Iterator[Memory]:
+    """A keyring that works."""
+    kept = Memory()
+    with wearing(kept):
+        yield kept
+
+
+@pytest.fixture
+def no_vault() -> Iterator[None]:
+    """A system without a keyring."""
+    with wearing(fail.Keyring()):
+        yield
+
+
+@pytest.fixture
+async def run(start: Callable[..., Running]) -> AsyncIterator[Running]:
+    """The window, ready."""
+    running = await start()
+    await running.until(lambda: running.window.selection().ready, "it is ready")
+    return running
+
+
+async def dialog(run: Running, kind: type[D]) -> D:
+    """Return the dialog of this kind as soon as it is open."""
+    await run.until(lambda: any(d.isVisible() for d in run.window.findChildren(kind)), kind.__name__)
+    return next(d for d in run.window.findChildren(kind) if d.isVisible())
+
+
+async def add(run: Running, address: str, user: str, password: str, name: str) -> None:
+    """Add a server as a person does, from the address on."""
+    run.use(Do.ADD_SERVER)
+    adding = await dialog(run, ServerDialog)
+    form = adding.form
+    form.address.setText(address)
+    form.look.click()
+    await run.until(lambda: form.address_said.mood in (Mood.GOOD, Mood.BAD), "what answers there")
+    form.user.setText(user)
+    form.secret.setText(password)
+    form.name.setText(name)
+    form.save.click()
+    await run.until(lambda: name in names(run) or bool(refusal(run)), "it is saved, or says why not")
+
+
+def refusal(run: Running) -> str:
+    """What the open dialog says beside the name."""
+    return next((d.form.name_said.text for d in run.window.findChildren(ServerDialog) if d.isVisible()), "")
+
+
+def names(run: Running) -> list[str]:
+    return [server.name for server in run.window.servers]
+
+
+async def test_a_pasted_address_is_enough_to_find_the_server(
+    run: Running, account: VuemanticsClient, vault: Memory
+) -> None:
+    """An address of its API is pasted; the dialog finds the server, tells what it can do, and asks for an account."""
+    run.use(Do.ADD_SERVER)
+    adding = await dialog(run, ServerDialog)
+    form = adding.form
+    before = (form.user.isVisible(), form.save.isEnabled(), form.look.isDefault())
+    form.address.setText(f"{account.server.url}/vuemantics/docs")
+    form.look.click()
+    await run.until(lambda: form.address_said.mood is Mood.GOOD, "what answers there")
+    found = (form.address.text(), form.kind_name, form.user.isVisible(), form.secret.isVisible())
+    hint, powers = form.address_said.text, form.powers.accessibleDescription()
+    form.user.setText(account.email)
+    form.secret.setText(PASSWORD)
+    form.test.click()
+    await run.until(lambda: form.end_said.mood in (Mood.GOOD, Mood.BAD), "the test's answer")
+    tested = form.end_said.text
+    form.save.click()
+    await run.until(lambda: run.window.top.server_name == "vuemantics", "the new server is chosen")
+    assert before == (False, False, True)
+    assert found == (f"{account.server.url}/vuemantics", "vuemantics", True, True)
+    assert hint == "vuemantics answers there. It wants a name and a password."
+    assert (tested, "Cancels a whole batch at once" in powers) == ("The connection works.", True)
+    assert list(vault.kept.values()) == [PASSWORD]
+
+
+async def test_a_wrong_password_is_said_beside_it(
+    run: Running, account: VuemanticsClient, vault: Memory
+) -> None:
+    run.use(Do.ADD_SERVER)
+    form = (await dialog(run, ServerDialog)).form
+    form.address.setText(f"{account.server.url}/vuemantics")
+    form.look.click()
+    await run.until(lambda: form.address_said.mood is Mood.GOOD, "what answers there")
+    form.user.setText(account.email)
+    form.test.click()
+    missing = form.secret_said.text
+    form.secret.setText("wrong")
+    form.test.click()
+    await run.until(lambda: form.secret_said.mood is Mood.BAD and form.secret_said.text != missing, "why")
+    assert (
+        missing,
+        form.secret_said.text.startswith("The server did not let you in."),
+        form.end_said.text,
+    ) == (
+        "The password is missing.",
+        True,
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("", "Paste an address of the server first."),
+        ("http://127.0.0.1:9", "The server cannot be reached"),
+        ("not an address", "No upload server answers at this address"),
+    ],
+)
+async def test_what_does_not_answer_is_said_beside_the_address(run: Running, address: str, said: str) -> None:
+    """And the person may say which kind it is, if they know."""
+    run.use(Do.ADD_SERVER)
+    form = (await dialog(run, ServerDialog)).form
+    form.address.setText(address)
+    form.look.click()
+    await run.until(lambda: form.address_said.mood is Mood.BAD, "the sentence")
+    assert (form.address_said.text.startswith(said), form.kind.isVisible()) == (True, bool(address))
+
+
+async def test_looking_can_be_stopped(run: Running) -> None:
+    """An address behind which nothing ever answers; the window goes on working meanwhile."""
+    run.use(Do.ADD_SERVER)
+    form = (await dialog(run, ServerDialog)).form
+    form.address.setText("https://10.255.255.1")
+    form.look.click()
+    was = (form.look.text(), form.working.isVisible())
+    form.look.click()
+    await run.until(lambda: form.look.text() == "Look", "it has stopped")
+    assert (was, form.address_said.text, form.working.isVisible()) == (("Stop", True), "Stopped.", False)
+
+
+@pytest.mark.usefixtures("no_vault")
+async def test_without_a_keyring_the_dialog_says_so_before_anything_is_saved(run: Running) -> None:
+    run.use(Do.ADD_SERVER)
+    form = (await dialog(run, ServerDialog)).form
+    await run.until(lambda: form.keep_said.text != "", "the hint")
+    assert (form.keep.isChecked(), form.keep.isEnabled(), form.keep_said.text) == (
+        False,
+        False,
+        "This system has no keyring. The sign-in is kept until Uphaul is closed.",
+    )
+
+
+async def test_several_accounts_at_one_address(
+    run: Running, server: ServerProcess, account: VuemanticsClient, vault: Memory
+) -> None:
+    with VuemanticsClient(server) as other:
+        await add(run, f"{server.url}/vuemantics", account.email, PASSWORD, "first")
+        await add(run, f"{server.url}/vuemantics", other.email, PASSWORD, "second")
+        await add(run, f"{server.url}/vuemantics", other.email, PASSWORD, "third")
+    assert (names(run), refusal(run)) == (
+        ["This computer", "first", "second"],
+        "“second” is this account already.",
+    )
+
+
+async def test_the_list_tests_changes_and_removes(
+    run: Running, account: VuemanticsClient, vault: Memory
+) -> None:
+    await add(run, f"{account.server.url}/vuemantics", account.email, PASSWORD, "lab")
+    run.use(Do.SERVERS)
+    servers = await dialog(run, ServersDialog)
+    await run.until(lambda: servers.selected is not None and servers.selected.name == "lab", "it is selected")
+    servers.test.click()
+    await run.until(lambda: servers.said.mood is Mood.GOOD, "the test's answer")
+    tested = servers.said.text
+    servers.change.click()
+    changing = await dialog(run, ServerDialog)
+    changing.form.name.setText("laboratory")
+    changing.form.advanced.fold.setChecked(True)
+    changing.form.advanced._files.setValue(50)
+    changing.form.save.click()
+    await run.until(lambda: names(run) == ["This computer", "laboratory"], "its new name")
+    servers.remove.click()
+    box = await dialog(run, QMessageBox)
+    question = box.informativeText()
+    next(button for button in box.buttons() if button.text() == "Remove").click()
+    await run.until(lambda: names(run) == ["This computer"], "it is gone")
+    assert tested.startswith("lab answers. ")
+    assert question == "Its sign-in is forgotten. What has arrived there stays there."
+    assert vault.kept == {}
+
+
+async def test_this_computer_stays_as_it_is(run: Running) -> None:
+    run.use(Do.SERVERS)
+    servers = await dialog(run, ServersDialog)
+    await run.until(lambda: servers.tree.topLevelItemCount() == 1, "the list")
+    enabled = [
+        b.isEnabled() for b in (servers.add, servers.change, servers.test, servers.sign_in, servers.remove)
+    ]
+    assert (servers.selected_id, enabled) == ("embedded", [True, False, False, False, False])
