@@ -1,4 +1,4 @@
-"""The dialect of the Cell Segmentation Hub: many images in one request, which is there as a whole or not at all.
+"""The dialect of the Cell Segmentation Hub: many images in one request, into a project that the person chose.
 
 parcel ──► POST images (multipart) ──► 200: which images were stored, in order        video ──► POST videos, alone
    │ cut before the last byte: nothing is stored
@@ -8,16 +8,11 @@ Where the server tracks uploads by id (ours does; the original never did) a requ
 cancelled over HTTP. Source of the contract: the Hub's code at bf99ac26, docs/server/cell_segmentation_hub.md.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from typing import Any
-from uuid import uuid4
+from collections.abc import Mapping, Sequence
 
-from app.domain.failure import CancelledElsewhereError, Failure, FailureKind, TransferError
+from app.domain.failure import Failure, TransferError
 from app.remote import hubfields
-from app.remote.account import Account, Line
+from app.remote.account import Account
 from app.remote.answer import Answer
 from app.remote.base import (
     Abilities,
@@ -27,23 +22,19 @@ from app.remote.base import (
     ParcelItem,
     ParcelLimits,
     RemoteFile,
-    RemoteServer,
     RemoteState,
     Sent,
     Target,
 )
-from app.remote.beating import beating
-from app.remote.hubfields import Kind, Picture, RemoteId, name_of, remote_id_of
-from app.remote.hubline import HubLine
-from app.remote.multipart import FilePart, Multipart
+from app.remote.hubasking import PAGE, Asking
+from app.remote.hubfields import Kind, RemoteId, remote_id_of
+from app.remote.hubline import REAL, HubLine, Pace
+from app.remote.hubsending import Sending
 
 PARCEL = ParcelLimits(max_files=100, max_bytes=100 * hubfields.MIB)
-_PAGE_IMAGES = 100
-_MOST_PAGES = 50
-_CLOCKS_DIFFER_S = 5.0
-_LOOK_AGAIN_S = 0.7
+_MOST_PAGES = 100
+_LONGEST_TITLE = 255
 _NO_CANCEL = "this server has no cancel for uploads"
-_NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 class HubServer:
@@ -51,8 +42,8 @@ class HubServer:
 
     def __init__(self, line: HubLine) -> None:
         self._line = line
-        self._http = line.http()
-        self._api = line.api
+        self._asking = Asking(line)
+        self._sending = Sending(line, self._asking)
 
     # What it is
 
@@ -70,26 +61,27 @@ class HubServer:
 
     async def greet(self) -> Abilities:
         """Sign in, and see whether uploads can be cancelled here (RemoteServer.greet)."""
-        await self._data("GET", "projects?page=1&limit=1")
-        await self._probe(_NOBODY)
+        await self._asking.data("GET", "projects?page=1&limit=1")
+        await self._asking.has_cancel()
         return self.abilities
 
     async def targets(self) -> Sequence[Target]:
         """Return the account's projects (TargetServer.targets)."""
-        found: list[Target] = []
+        found: dict[str, Target] = {}
         for page in range(1, _MOST_PAGES + 1):
-            data = await self._data("GET", f"projects?page={page}&limit={_PAGE_IMAGES}")
-            records = data.get("projects", []) if isinstance(data, dict) else data
-            found += [Target(str(each["id"]), str(each.get("title") or each["id"])) for each in records]
-            if len(records) < _PAGE_IMAGES:
+            data = await self._asking.data("GET", f"projects?page={page}&limit={PAGE}")
+            records = hubfields.records_of(data, "projects")
+            found |= {target.id: target for target in map(_target, records)}
+            if len(records) < PAGE:
                 break
-        return found
+        return list(found.values())
 
     async def create_target(self, name: str) -> Target:
         """Make a project (TargetServer.create_target)."""
-        data = await self._data("POST", "projects", payload={"title": name[:255]})
-        record = data.get("project", data)
-        return Target(str(record["id"]), str(record.get("title") or name))
+        payload = {"title": name.strip()[:_LONGEST_TITLE]}
+        return _target(
+            hubfields.record_of(await self._asking.data("POST", "projects", payload=payload), "project")
+        )
 
     def refusal(self, outgoing: Outgoing) -> Failure | None:
         """Say what the server would refuse, for it refuses the whole request (PreflightServer.refusal)."""
@@ -105,104 +97,8 @@ class HubServer:
         return result
 
     async def send_parcel(self, items: Sequence[ParcelItem]) -> Sequence[Sent | Failure]:
-        """Send what the server does not have already: the images in one request, each video in its own."""
-        self._line.listen()
-        there = await self.find([item.outgoing for item in items if _may_be_there(item.outgoing)])
-        results: dict[str, Sent | Failure] = {
-            key: Sent(seen.remote_id, "was_there") for key, seen in there.items()
-        }
-        rest = [item for item in items if item.outgoing.key not in results]
-        images = [item for item in rest if not hubfields.is_video(item.outgoing)]
-        if images:
-            results |= await self._send_images(images)
-        for item in rest:
-            if hubfields.is_video(item.outgoing):
-                results[item.outgoing.key] = await self._send_video(item)
-        return [results[item.outgoing.key] for item in items]
-
-    async def _send_images(self, items: Sequence[ParcelItem]) -> dict[str, Sent | Failure]:
-        project = _project(items[0].outgoing)
-        results: dict[str, Sent | Failure] = {}
-        while items:
-            form = _form("images", items)
-            try:
-                answer = await self._post(project, "images", items, form)
-            except TransferError as error:
-                if form.broken is None:
-                    raise
-                # One file could not be read: the request was cut, so nothing is there, and the others go again.
-                broken = items[form.broken]
-                results[broken.outgoing.key] = error.failure
-                items = [item for item in items if item is not broken]
-                continue
-            if (
-                answer.status == 400 and len(items) > 1
-            ):  # it names no file: each goes alone, and the culprit shows
-                for item in items:
-                    results |= await self._send_images([item])
-                return results
-            return results | self._stored(project, items, answer)
-        return results
-
-    def _stored(self, project: str, items: Sequence[ParcelItem], answer: Answer) -> dict[str, Sent | Failure]:
-        """Say what became of each file of a request: the answer lists those that were stored, in order."""
-        if not answer.ok:
-            failure = self._failure(answer)
-            if failure.scope.value == "file" and len(items) == 1:
-                return {items[0].outgoing.key: failure}
-            raise TransferError(failure)
-        images = hubfields.data_of(answer).get("images") or []
-        found = hubfields.walk(
-            [item.outgoing for item in items], [hubfields.picture_of(each) for each in images]
-        )
-        return {
-            item.outgoing.key: _sent(project, Kind.IMAGE, picture.id)
-            if picture
-            else Failure(FailureKind.REFUSED, "the server could not store it")
-            for item, picture in zip(items, found, strict=True)
-        }
-
-    async def _send_video(self, item: ParcelItem) -> Sent | Failure:
-        project = _project(item.outgoing)
-        form = _form("video", [item])
-        answer = await self._post(project, "videos", [item], form)
-        if answer.ok:
-            return _sent(project, Kind.VIDEO, str(hubfields.data_of(answer).get("videoContainerId") or ""))
-        failure = self._failure(answer)
-        if failure.scope.value == "file":
-            return failure
-        raise TransferError(failure)
-
-    async def _post(self, project: str, route: str, items: Sequence[ParcelItem], form: Multipart) -> Answer:
-        upload = RemoteId(project, Kind.UPLOAD, str(uuid4()))
-        if await self._probe(project):
-            await asyncio.gather(*(item.feed.created(str(upload)) for item in items))
-        feeds = [(item.feed, item.outgoing.size_bytes) for item in items]
-        try:
-            async with beating(feeds, once=lambda: form.is_out):
-                answer = await self._http.stream_body(
-                    "POST",
-                    f"{self._api}/projects/{project}/{route}",
-                    headers={"Content-Type": form.content_type, "X-Upload-Id": upload.id},
-                    size_bytes=form.size_bytes,
-                    blocks=form,
-                )
-        except asyncio.CancelledError:
-            keys = [item.outgoing.key for item in items]
-            self._line.was_cut(keys, upload=upload, after_the_end=form.is_out)
-            raise
-        if answer.status == 409 and self._line.has_cancel:
-            raise CancelledElsewhereError(answer.code)
-        return answer
-
-    async def _probe(self, project: str) -> bool:
-        """Return whether this server tracks uploads by id; it is asked once."""
-        if self._line.has_cancel is None:
-            answer = await self._http.ask("GET", f"{self._api}/projects/{project}/uploads/{_NOBODY}")
-            if answer.status not in (200, 400, 404):
-                raise TransferError(self._failure(answer))
-            self._line.has_cancel = not hubfields.no_such_route(answer)
-        return self._line.has_cancel
+        """Send what the server does not have already (ParcelServer.send_parcel)."""
+        return await self._sending.send(items)
 
     # Reading back
 
@@ -212,69 +108,21 @@ class HubServer:
         if wanted is None:
             return RemoteFile(remote_id, RemoteState.UNKNOWN)
         await self._line.settled()
-        route = "uploads" if wanted.kind is Kind.UPLOAD else "images"
-        answer = await self._http.ask("GET", f"{self._api}/projects/{wanted.project}/{route}/{wanted.id}")
-        if answer.status in (400, 403, 404) and not answer.is_html:
-            return RemoteFile(remote_id, RemoteState.UNKNOWN)
-        if not answer.ok:
-            raise TransferError(self._failure(answer))
-        data = hubfields.data_of(answer)
-        if wanted.kind is Kind.UPLOAD:
-            state = hubfields.UPLOAD_STATES.get(str(data.get("status")), RemoteState.UNKNOWN)
-            return RemoteFile(remote_id, state)
-        picture = hubfields.picture_of(data.get("image") or data)
-        return RemoteFile(remote_id, RemoteState.STORED, picture.size_bytes, picture.size_bytes)
+        return await self._asking.file(wanted)
 
     async def find(self, outgoings: Sequence[Outgoing]) -> Mapping[str, RemoteFile]:
         """Find files by name, size and time in their projects (FindServer.find).
 
         A request that was given up after its last byte may still be stored: this waits a few seconds for it.
         """
-        await self._line.settled()
-        found: dict[str, RemoteFile] = {}
-        while True:
-            for project in {_project(each) for each in outgoings if each.key not in found}:
-                missing = [e for e in outgoings if e.target == project and e.key not in found]
-                found |= await self._find_in(project, missing)
-            if not self._line.still_storing(each.key for each in outgoings if each.key not in found):
-                return found
-            await self._line.news(_LOOK_AGAIN_S)
-
-    async def _find_in(self, project: str, outgoings: Sequence[Outgoing]) -> dict[str, RemoteFile]:
-        begun_at = min((each.begun_at for each in outgoings if each.begun_at is not None), default=0.0)
-        pictures = [picture async for picture in self._since(project, begun_at)]
-        matched = hubfields.match(outgoings, pictures)
-        return {
-            key: RemoteFile(
-                str(RemoteId(project, Kind.IMAGE, each.id)), RemoteState.STORED, size_bytes=each.size_bytes
-            )
-            for key, each in matched.items()
-        }
-
-    async def _since(self, project: str, begun_at: float) -> AsyncIterator[Picture]:
-        """Yield the project's images, newest first, back to *begun_at* (epoch seconds by our clock)."""
-        for page in range(1, _MOST_PAGES + 1):
-            path = (
-                f"projects/{project}/images?page={page}&limit={_PAGE_IMAGES}&sortBy=createdAt&sortOrder=desc"
-            )
-            asked_at = self._line.account.now()
-            answer = await self._ask("GET", path)
-            skew = _server_time(answer, asked_at) - asked_at
-            images = [hubfields.picture_of(each) for each in hubfields.data_of(answer).get("images") or []]
-            for picture in images:
-                if picture.created_at - skew < begun_at - _CLOCKS_DIFFER_S:
-                    return
-                yield picture
-            if len(images) < _PAGE_IMAGES:
-                return
+        return await self._asking.find(outgoings)
 
     # Cancelling
 
     def batches_of(self, remote_ids: Sequence[str]) -> Sequence[str]:
         """Return the requests that are under way: each is a batch of its own there (ManyBatchServer)."""
-        return sorted(
-            {each for each in remote_ids if (told := remote_id_of(each)) and told.kind is Kind.UPLOAD}
-        )
+        told = [told for each in remote_ids if (told := remote_id_of(each)) is not None]
+        return sorted({str(each.request) for each in told if each.kind is Kind.UPLOAD})
 
     async def cancel_batch(self, remote_batch_id: str) -> CancelAnswer:
         """Cancel one request and all that it brings (CancelServer.cancel_batch)."""
@@ -286,108 +134,74 @@ class HubServer:
         if wanted is None or wanted.kind is not Kind.UPLOAD:
             return CancelAnswer(404, _NO_CANCEL)
         await self._line.settled()
-        answer = await self._http.ask("POST", self._line.cancel_path(wanted))
+        path = f"projects/{wanted.project}/uploads/{wanted.id}/cancel"
+        answer = await self._asking.answer("POST", path)
         if answer.ok or answer.status in (400, 404, 409):
-            return CancelAnswer(
-                answer.status, _NO_CANCEL if hubfields.no_such_route(answer) else _word(answer)
-            )
-        raise TransferError(self._failure(answer))
+            word = _NO_CANCEL if hubfields.no_such_route(answer) else _word(answer)
+            return CancelAnswer(answer.status, word)
+        raise TransferError(self._asking.failure(answer))
 
     async def delete_files(self, remote_ids: Sequence[str]) -> None:
         """Delete stored images, a hundred a request (DeleteServer.delete_files)."""
-        wanted = [
-            told for each in remote_ids if (told := remote_id_of(each)) and told.kind is not Kind.UPLOAD
+        wanted = [told for each in remote_ids if (told := remote_id_of(each)) is not None]
+        stored = [each for each in wanted if each.kind is not Kind.UPLOAD]
+        stored += [
+            found for each in wanted if each.kind is Kind.UPLOAD and (found := await self._brought(each))
         ]
-        for project in sorted({each.project for each in wanted}):
-            ids = [each.id for each in wanted if each.project == project]
-            for at in range(0, len(ids), _PAGE_IMAGES):
-                await self._delete(project, ids[at : at + _PAGE_IMAGES])
+        for project in sorted({each.project for each in stored}):
+            ids = list(dict.fromkeys(each.id for each in stored if each.project == project))
+            for at in range(0, len(ids), PAGE):
+                await self._delete(project, ids[at : at + PAGE])
+        for each in stored:
+            self._line.claims.drop(each)
+
+    async def _brought(self, wanted: RemoteId) -> RemoteId | None:
+        """Return the image that a request of ours has brought for one file."""
+        upload = await self._asking.upload(wanted)
+        picture = await self._asking.picture(wanted, upload) if upload is not None else None
+        return RemoteId(wanted.project, picture.kind, picture.id) if picture is not None else None
 
     async def _delete(self, project: str, ids: Sequence[str]) -> None:
         payload = {"imageIds": ids, "projectId": project}
-        answer = await self._http.ask("DELETE", f"{self._api}/images/batch", payload=payload)
-        if answer.ok or answer.status == 404:
+        answer = await self._asking.answer("DELETE", "images/batch", payload=payload)
+        if answer.ok or hubfields.is_no_project(answer):
             return
         # The original answers 500 where nothing was left to delete.
-        left = [await self.look(str(RemoteId(project, Kind.IMAGE, each))) for each in ids]
+        left = [await self._asking.file(RemoteId(project, Kind.IMAGE, each)) for each in ids]
         if any(seen.state is RemoteState.STORED for seen in left):
-            raise TransferError(self._failure(answer))
+            raise TransferError(self._asking.failure(answer))
 
     async def aclose(self) -> None:
         """Close the connections (RemoteServer.aclose)."""
-        await self._http.aclose()
-
-    async def _data(self, method: str, path: str, *, payload: object = None) -> Any:
-        return hubfields.data_of(await self._ask(method, path, payload=payload))
-
-    async def _ask(self, method: str, path: str, *, payload: object = None) -> Answer:
-        answer = await self._http.ask(method, f"{self._api}/{path}", payload=payload)
-        if not answer.ok:
-            raise TransferError(self._failure(answer))
-        return answer
-
-    def _failure(self, answer: Answer) -> Failure:
-        return hubfields.failure(answer, self._line.account.now())
+        await self._asking.aclose()
+        await self._sending.aclose()
 
 
-@dataclass(frozen=True, slots=True)
-class _Connections:
-    """The line as the registry wants it."""
+class HubConnections:
+    """The line as the registry wants it (account.Line)."""
 
-    line: HubLine
+    def __init__(self, line: HubLine) -> None:
+        self.line = line
 
-    def connect(self) -> RemoteServer:
+    def connect(self) -> HubServer:
+        """Return a connection for one worker (Line.connect)."""
         return HubServer(self.line)
 
     async def aclose(self) -> None:
+        """Close what the connections share (Line.aclose)."""
         await self.line.aclose()
 
 
-def open_hub(account: Account) -> Line:
+def open_hub(account: Account, pace: Pace = REAL) -> HubConnections:
     """Return what all connections of *account* share."""
-    return _Connections(HubLine(account))
+    return HubConnections(HubLine(account, pace))
 
 
-def _project(outgoing: Outgoing) -> str:
-    if outgoing.target is None:
-        raise TransferError(
-            Failure(FailureKind.REFUSED, "no project is chosen: this server keeps files in projects")
-        )
-    return outgoing.target
-
-
-def _may_be_there(outgoing: Outgoing) -> bool:
-    return outgoing.begun_at is not None or outgoing.remote_id is not None
-
-
-def _form(name: str, items: Sequence[ParcelItem]) -> Multipart:
-    return Multipart(
-        [
-            FilePart(
-                name,
-                name_of(item.outgoing),
-                hubfields.type_of(item.outgoing),
-                item.outgoing.size_bytes,
-                item.feed,
-                extended=True,  # the server takes a plain name for Latin-1
-            )
-            for item in items
-        ]
-    )
-
-
-def _sent(project: str, kind: Kind, name: str) -> Sent:
-    return Sent(str(RemoteId(project, kind, name)))
+def _target(record: Mapping[str, object]) -> Target:
+    return Target(str(record.get("id") or ""), str(record.get("title") or record.get("id") or ""))
 
 
 def _word(answer: Answer) -> str:
     """Return the server's own word for what its cancel did."""
     data = answer.json().get("data")
     return str(data.get("status")) if isinstance(data, dict) and data.get("status") else answer.detail
-
-
-def _server_time(answer: Answer, asked_at: float) -> float:
-    try:
-        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
-    except ValueError:
-        return asked_at

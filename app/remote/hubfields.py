@@ -4,10 +4,10 @@ Source of the contract: the Hub's code at bf99ac26 (docs/SERVERS.md); the sectio
 """
 
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
@@ -37,6 +37,7 @@ VIDEO_TYPES: Mapping[str, str] = {
     "webm": "video/webm",
     "nd2": "application/octet-stream",
 }
+_STACK_TYPES = frozenset({"tif", "tiff"})
 UPLOAD_STATES: Mapping[str, RemoteState] = {
     "uploading": RemoteState.UNFINISHED,
     "cancelling": RemoteState.UNFINISHED,
@@ -44,6 +45,15 @@ UPLOAD_STATES: Mapping[str, RemoteState] = {
     "failed": RemoteState.FAILED,
     "cancelled": RemoteState.CANCELLED,
 }
+NO_PROJECT = "the project is gone, or it is not yours"
+NOT_STORED = "the server could not store it"
+_SAYS: Mapping[str, str] = {
+    "VALIDATION_ERROR": "it breaks one of the server's rules",
+    "BAD_REQUEST": NOT_STORED,
+    "GENERIC_ERROR": "the server could not read it",
+}
+"""What a code means to a person; of the others the kind of the failure says enough."""
+_FRAME = " (frame 1)"
 
 
 class Kind(StrEnum):
@@ -56,21 +66,38 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteId:
-    """``<project>/<kind>/<id>``: everything that is needed to find it again."""
+    """``<project>/<kind>/<id>``: everything that is needed to find it again.
+
+    That of an upload has ``/<size>/<name>`` behind it, for one request brings many files.
+    """
 
     project: str
     kind: Kind
     id: str
+    size_bytes: int = 0
+    name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.project}/{self.kind}/{self.id}"
+        if not self.name:
+            return f"{self.project}/{self.kind}/{self.id}"
+        return f"{self.project}/{self.kind}/{self.id}/{self.size_bytes}/{self.name}"
+
+    @property
+    def request(self) -> "RemoteId":
+        """The whole request that brings this file."""
+        return RemoteId(self.project, self.kind, self.id)
+
+    def of(self, outgoing: Outgoing) -> "RemoteId":
+        """Return the id of one file of this request."""
+        return replace(self, size_bytes=outgoing.size_bytes, name=name_of(outgoing))
 
 
 def remote_id_of(text: str) -> RemoteId | None:
     """Read what :class:`RemoteId` wrote; None for anything else."""
-    project, _, rest = text.partition("/")
-    kind, _, name = rest.partition("/")
-    return RemoteId(project, Kind(kind), name) if project and name and kind in list(Kind) else None
+    project, kind, name, size, about = (*text.split("/", 4), "", "", "", "")[:5]
+    if not (project and name and kind in list(Kind)):
+        return None
+    return RemoteId(project, Kind(kind), name, int(size) if size.isdecimal() else 0, about)
 
 
 def name_of(outgoing: Outgoing) -> str:
@@ -80,12 +107,14 @@ def name_of(outgoing: Outgoing) -> str:
 
 def suffix_of(outgoing: Outgoing) -> str:
     """Return the extension in small letters, without its dot; "" if there is none."""
-    return name_of(outgoing).rpartition(".")[2].lower() if "." in name_of(outgoing) else ""
+    name = name_of(outgoing)
+    return name.rpartition(".")[2].lower() if "." in name else ""
 
 
 def is_video(outgoing: Outgoing) -> bool:
-    """Whether it goes to the route for videos, alone in its request."""
-    return suffix_of(outgoing) in VIDEO_TYPES
+    """Whether it goes to the route for videos, alone in its request: a large TIFF can only be a stack (§4b)."""
+    suffix = suffix_of(outgoing)
+    return suffix in VIDEO_TYPES or (suffix in _STACK_TYPES and outgoing.size_bytes > LARGEST_IMAGE_BYTES)
 
 
 def type_of(outgoing: Outgoing) -> str:
@@ -98,12 +127,11 @@ def refusal(outgoing: Outgoing) -> Failure | None:
     """Return why the server would refuse this file, and with it its whole request (§4)."""
     suffix = suffix_of(outgoing)
     if suffix not in IMAGE_TYPES and suffix not in VIDEO_TYPES:
-        return Failure(
-            _K.REFUSED, f"this server takes pictures and videos, no “.{suffix}”" if suffix else "no type"
-        )
+        ending = f"no “.{suffix}”" if suffix else "and knows them by the ending of their names"
+        return Failure(_K.REFUSED, f"this server takes pictures and videos, {ending}")
     if not outgoing.size_bytes:
         return Failure(_K.REFUSED, "the file is empty")
-    limit = LARGEST_VIDEO_BYTES if suffix in VIDEO_TYPES else LARGEST_IMAGE_BYTES
+    limit = LARGEST_VIDEO_BYTES if is_video(outgoing) else LARGEST_IMAGE_BYTES
     if outgoing.size_bytes > limit:
         return Failure(_K.TOO_LARGE, "larger than the server takes", limit_bytes=limit)
     return None
@@ -112,7 +140,17 @@ def refusal(outgoing: Outgoing) -> Failure | None:
 def failure(answer: Answer, now: float) -> Failure:
     """Return what an answer stands for. Its sentences are half Czech, half English: its code is told instead (§1)."""
     found = failure_of(answer, now)
-    return replace(found, detail=answer.code) if answer.code else found
+    if not answer.code:
+        return found
+    # Without words of ours the status alone is told: str(status) is what app.words leaves out.
+    return replace(found, detail=_SAYS.get(answer.code, str(answer.status)))
+
+
+def is_no_project(answer: Answer) -> bool:
+    """Whether an answer about a project says that it is gone, not ours, or no project's id (§4: one cannot tell)."""
+    if answer.is_html or no_such_route(answer):
+        return False
+    return answer.status == 403 or (answer.status == 404 and answer.code == "NOT_FOUND")
 
 
 def no_such_route(answer: Answer) -> bool:
@@ -128,55 +166,66 @@ def data_of(answer: Answer) -> Any:
     return told.get("data")
 
 
+def record_of(data: Any, *names: str) -> Mapping[str, Any]:
+    """Return the object that *data* is, or that it holds under one of *names*. Raises TransferError(NOT_A_SERVER)."""
+    if isinstance(data, dict):
+        held = next((data[name] for name in names if isinstance(data.get(name), dict)), data)
+        return held if isinstance(held, dict) else data
+    raise TransferError(Failure(_K.NOT_A_SERVER, "the answer is not the Hub's"))
+
+
+def records_of(data: Any, name: str) -> list[Mapping[str, Any]]:
+    """Return the objects that *data* lists, itself or under *name*."""
+    held = data.get(name) if isinstance(data, dict) else data
+    return [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image of a project as the server lists it; ``created_at`` is epoch seconds by the server's clock."""
+    """An image of a project, or a video's container, as the server lists it. ``created_at`` is epoch seconds.
+
+    ``size_bytes`` is None where the list does not tell it: containers are known by their frames.
+    """
 
     id: str
     name: str
-    size_bytes: int
+    size_bytes: int | None
     created_at: float
+    kind: Kind = Kind.IMAGE
+
+    def may_be(self, name: str, size_bytes: int) -> bool:
+        """Whether a file of that name and size is this one; a video of several positions has them in its name (§4b)."""
+        if self.size_bytes is not None:
+            return self.name == name and self.size_bytes == size_bytes
+        return self.name == name or self.name.startswith(f"{name} — ")
 
 
-def picture_of(record: Mapping[str, Any]) -> Picture:
-    """Read one image record (§4)."""
-    return Picture(
-        str(record.get("id") or ""),
-        unicodedata.normalize("NFC", str(record.get("name") or "")),
-        int(record.get("fileSize") or 0),
-        _epoch(str(record.get("createdAt") or "")),
-    )
+def picture_of(record: Mapping[str, Any]) -> Picture | None:
+    """Read one image record (§4); None for a later frame of a video, the first one stands for its container."""
+    name = unicodedata.normalize("NFC", str(record.get("name") or ""))
+    size, created_at = record.get("fileSize"), epoch_of(record.get("createdAt"))
+    parent = record.get("parentVideoId")
+    if isinstance(parent, str) and parent:
+        if not name.endswith(_FRAME):
+            return None
+        return Picture(parent, name.removesuffix(_FRAME), None, created_at, Kind.VIDEO)
+    kind = Kind.VIDEO if record.get("isVideoContainer") is True else Kind.IMAGE
+    size_bytes = size if isinstance(size, int) else 0
+    return Picture(str(record.get("id") or ""), name, size_bytes, created_at, kind)
 
 
-def walk(sent: Sequence[Outgoing], stored: Sequence[Picture]) -> list[Picture | None]:
-    """Match the images of an answer with the files of its request: both are in order, failed ones are left out (§4)."""
-    rest = iter(stored)
-    at = next(rest, None)
-    found: list[Picture | None] = []
-    for outgoing in sent:
-        if at is not None and at.name == name_of(outgoing):
-            found.append(at)
-            at = next(rest, None)
-        else:
-            found.append(None)
-    return found
-
-
-def match(outgoings: Sequence[Outgoing], pictures: Iterable[Picture]) -> dict[str, Picture]:
-    """Match files with listed images by name and size, each image once, oldest first; by the files' keys."""
-    there: defaultdict[tuple[str, int], list[Picture]] = defaultdict(list)
-    for picture in sorted(pictures, key=lambda each: -each.created_at):
-        there[picture.name, picture.size_bytes].append(picture)
-    return {
-        outgoing.key: there[name_of(outgoing), outgoing.size_bytes].pop()
-        for outgoing in outgoings
-        if there[name_of(outgoing), outgoing.size_bytes]
-    }
-
-
-def _epoch(text: str) -> float:
+def epoch_of(text: object) -> float:
+    """Return epoch seconds of an ISO time, 0.0 for what is none."""
     try:
-        when = datetime.fromisoformat(text)
+        when = datetime.fromisoformat(str(text))
     except ValueError:
         return 0.0
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+
+
+def server_time(answer: Answer, else_: float) -> float:
+    """Return the Date of an answer as epoch seconds."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except ValueError:
+        return else_

@@ -1,0 +1,108 @@
+"""What a Hub account remembers of its requests: files nobody knows the fate of, and which image is whose.
+
+request ──► answer: each image is claimed by its file           cut or answer lost after the last byte: in doubt for a while
+"""
+
+import time
+from collections.abc import Iterable
+
+from app.remote.account import Account, Notes
+from app.remote.base import Outgoing
+from app.remote.hubfields import Picture, RemoteId, name_of, remote_id_of
+
+_MOST_CLAIMS = 20_000
+_MOST_NOTED = 2_000
+_NOTED = "claimed_images"
+
+
+class Doubts:
+    """Files of which nobody knows yet whether the server will store them: their bytes went out, no answer came."""
+
+    def __init__(self, account: Account, settle_s: float) -> None:
+        self._settle_s = settle_s
+        self._until: dict[str, tuple[float, float]] = {}
+        self._made_at, self._made_now = time.monotonic(), account.now()
+
+    def add(self, keys: Iterable[str], quiet_s: float) -> None:
+        """From now on these are in doubt, until nothing new of them has been seen for so long."""
+        now = time.monotonic()
+        self._until = {key: told for key, told in self._until.items() if told[0] > now}
+        self._until |= dict.fromkeys(keys, (now + quiet_s, quiet_s))
+
+    def again(self, keys: Iterable[str]) -> None:
+        """Another file of their request has appeared: the server is at it."""
+        now = time.monotonic()
+        for key in keys:
+            if key in self._until:
+                quiet_s = self._until[key][1]
+                self._until[key] = now + quiet_s, quiet_s
+
+    def left_s(self, outgoings: Iterable[Outgoing]) -> float:
+        """Return how long the last of these files stays in doubt, at most 0 if none is."""
+        now = time.monotonic()
+        return max((self._ends(each) - now for each in outgoings), default=0.0)
+
+    def _ends(self, outgoing: Outgoing) -> float:
+        if outgoing.key in self._until:
+            return self._until[outgoing.key][0]
+        # An earlier run of the program may have ended a moment ago, with the request under way.
+        is_of_before = outgoing.begun_at is not None and outgoing.begun_at < self._made_now
+        return self._made_at + self._settle_s if is_of_before else self._made_at
+
+
+class Claims:
+    """Which image is which file's, as far as it is known: an image that has its file is not taken for another's.
+
+    Across restarts only those are kept that matter: found ones, and ones that have a twin (same name and size) under way.
+    """
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+        self._of_files: dict[str, RemoteId] = {}
+        self._files_of: dict[str, str] = {}
+        self._begun: dict[str, tuple[str | None, str, int]] = {}
+        noted = notes.read().get(_NOTED)
+        self._noted = dict(noted) if isinstance(noted, dict) else {}
+        for key, text in self._noted.items():
+            remote_id = remote_id_of(str(text))
+            if remote_id is not None:
+                self._put(key, remote_id)
+
+    def begin(self, outgoings: Iterable[Outgoing]) -> None:
+        """Requests with these files go out."""
+        self._begun |= {each.key: (each.target, name_of(each), each.size_bytes) for each in outgoings}
+
+    def end(self, keys: Iterable[str]) -> None:
+        """It is known what became of these."""
+        for key in keys:
+            self._begun.pop(key, None)
+
+    def of(self, key: str) -> RemoteId | None:
+        """Return the image of a file."""
+        return self._of_files.get(key)
+
+    def is_free(self, picture: Picture) -> bool:
+        """Whether no file is known to be this image."""
+        return picture.id not in self._files_of
+
+    def claim(self, key: str, remote_id: RemoteId, *, was_found: bool = False) -> None:
+        """This image is that file's."""
+        self._put(key, remote_id)
+        mine = self._begun.get(key)
+        if was_found or (mine is not None and sum(each == mine for each in self._begun.values()) > 1):
+            self._noted = {**self._noted, key: str(remote_id)}
+            self._noted = dict(list(self._noted.items())[-_MOST_NOTED:])
+            self._notes.write({**self._notes.read(), _NOTED: self._noted})
+
+    def _put(self, key: str, remote_id: RemoteId) -> None:
+        if len(self._of_files) >= _MOST_CLAIMS:
+            oldest = next(iter(self._of_files))
+            self._files_of.pop(self._of_files.pop(oldest).id, None)
+        self._of_files[key] = remote_id
+        self._files_of[remote_id.id] = key
+
+    def drop(self, remote_id: RemoteId) -> None:
+        """The image was deleted."""
+        key = self._files_of.pop(remote_id.id, None)
+        if key is not None:
+            self._of_files.pop(key, None)
