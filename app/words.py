@@ -98,7 +98,7 @@ _FAILURES: dict[FailureKind, tuple[str, str]] = {
     _K.BUSY: ("The server is busy", "Retry a little later"),
     _K.SERVER_ERROR: ("The server had a problem of its own", "Retry later, or tell who runs the server"),
     _K.DISK_FULL: ("The server's disk is full", "Free some space there, then resume"),
-    _K.SIGN_IN: ("The server asks you to sign in", "Give a valid token for it, then resume"),
+    _K.SIGN_IN: ("The server asks you to sign in", "Sign in again, then resume"),
     _K.FORBIDDEN: (
         "Your account may not upload to this server",
         "Ask who runs the server for access, then resume",

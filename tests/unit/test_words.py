@@ -112,7 +112,7 @@ def test_every_transfer_state_can_be_asked_what_happened() -> None:
         ),
         (
             a_transfer(S.WAITING, failure=Failure(FailureKind.SIGN_IN, http_status=401)),
-            "The server asks you to sign in (401). Give a valid token for it, then resume.",
+            "The server asks you to sign in (401). Sign in again, then resume.",
         ),
         (
             a_transfer(

@@ -171,7 +171,7 @@ async def test_a_token_that_is_nobodys_waits_for_a_sign_in(newest: FakeDirectDri
         batch = await dropped(house, tmp_path / "Photos", [10])
         await house.reach(batch, S.WAITING)
         words = told(house, batch)["f0"][1]
-    assert words == "The server asks you to sign in. Give a valid token for it, then resume."
+    assert words == "The server asks you to sign in. Sign in again, then resume."
     assert newest.sockets == []
 
 
