@@ -20,6 +20,8 @@ class FailureKind(StrEnum):
     REMOTE_GONE = "remote_gone"
     CONFLICT = "conflict"
     PROCESSING_FAILED = "processing_failed"
+    UNCERTAIN = "uncertain"
+    """Nobody can know whether it arrived, so only a person may send it again."""
     # the server
     UNREACHABLE = "unreachable"
     CONNECTION_LOST = "connection_lost"
