@@ -47,13 +47,17 @@ class UvicornHere:
         """Close everything, WebSockets with 1012, as a server that is stopped does."""
         server, self._server = self._server, None
         if server is not None:
-            server.force_exit = True
-            await server.shutdown()
+            for listener in server.servers:
+                listener.close()
             for connection in list(server.server_state.connections):
-                connection.transport.abort()
-            for task in list(server.server_state.tasks):
+                connection.shutdown()
+            await asyncio.sleep(0)
+            for connection in list(server.server_state.connections):
+                connection.transport.close()
+            tasks = list(server.server_state.tasks)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         await self.start()
