@@ -128,8 +128,9 @@ def limit_in(text: str) -> tuple[int, float] | None:
     if found is None:
         return None
     number, many, unit = found.groups()
-    window_s = int(many) * _UNITS_S[unit.lower()] if len(many) < 6 else 0.0
-    return (int(number), window_s) if 0 < len(number) < 10 and window_s > 0 else None
+    if len(number) > 9 or len(many) > 5 or not int(number) or not int(many):
+        return None
+    return int(number), int(many) * _UNITS_S[unit.lower()]
 
 
 def refusal(answer: Answer, now: float) -> TransferError:
