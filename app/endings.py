@@ -23,6 +23,8 @@ ANSWERS: dict[str, str] = {
     "nothing_stored": "Cancelled here only: this server has no cancel. Nothing had been stored.",
     "stored": "Cancelled here only: this server has no cancel and holds the whole file. Delete it there if it should go.",
     "stays": "The server has stopped working on it, and keeps the file. Delete it there if it should go.",
+    "lingers": "Cancelled here only: this server has no cancel. What had arrived stays there until the server lets it expire.",
+    "stored_for_a_day": "Arrived. This server deletes it after 24 hours.",
     "rolled_back": "Cancelled. It had been stored all the same, and was deleted again.",
 }
 _GOES_ON = re.compile(r"^goes_on (\d+)(?:: (.+))?$", re.DOTALL)

@@ -84,7 +84,7 @@ _FAILURES: dict[FailureKind, tuple[str, str]] = {
         "Drop the rest again as another batch",
     ),
     _K.CHECKSUM_MISMATCH: (
-        "What arrived differs from the file, so the server did not keep it",
+        "What arrived differs from the file",
         "Retry to send it again",
     ),
     _K.REFUSED: ("The server did not accept the file", "Change what it names, then retry"),

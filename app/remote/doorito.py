@@ -1,14 +1,14 @@
 """The Doorito dialect: upload sessions whose parts go in parallel, are resumed by what was received, and finalized.
 
-POST session (idempotency key) ── created(id) ──► PUT part…  (three at a time, any order) ──► POST finalize ──► stored
-begun earlier ── GET session ── what it has ──────► only what is missing ───────────────────────┘ long: asked again
+POST session (idempotency key) ── created(id) ──► PUT part…  (several at a time, any order) ──► POST finalize ──► stored
+begun earlier ── GET session ── what it has ──────► only what is missing ─────────────────────────┘ long: asked again
+                    └─ gone, failed, aborted (it expired): a new session from byte 0; cancelled: it stays so
 
 Source of the contract: Doorito's PEPs 0009 to 0019, and docs/server/doorito.md for the cancels, which they leave out.
 """
 
-import asyncio
 import mimetypes
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -22,61 +22,120 @@ from app.remote.base import (
     Feed,
     Outgoing,
     RemoteBatch,
+    RemoteBatchRow,
     RemoteFile,
+    RemoteServer,
     RemoteState,
     Sent,
 )
 from app.remote.beating import beating
-from app.remote.blocks import Blocks
-from app.remote.dooritofields import Session, batch_of, file_of, session_of
+from app.remote.doorito_parts import send_parts
+from app.remote.dooritofields import Session, batch_of, file_of, listed_file, row_of, session_of
 from app.remote.http import Http, http_of
 
+FINALIZE_TIMEOUT_S = 900.0
 _NOBODY = "00000000-0000-0000-0000-000000000000"
-_LANES = 3
-_PIECE_BYTES = 256 * 1024
-_MOST_BUFFERED_BYTES = 16 * 2**20
-"""A longer part goes out as it is read, alone; shorter ones wait whole in memory, so that three can go at once."""
-_FINALIZE_TIMEOUT_S = 900.0
 _MOST_FINALIZES = 5
-_ABILITIES = Abilities(resume=True, cancel_file=True, cancel_batch=True, checksum=True)
+_MOST_BATCHES = 100
+_PAGE_FILES = 1000
+_OVER = frozenset({RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.UNKNOWN})
+_ABILITIES = Abilities(resume=True, cancel_file=True, cancel_batch=True, checksum=True, lists_batches=True)
+
+
+class DooritoLine:
+    """What the connections of one account share: whether the server has cancels, and the batches begun from here.
+
+    ``finalize_timeout_s`` is how long one request to put a file together is waited for before the session is looked at.
+    """
+
+    def __init__(self, account: Account, finalize_timeout_s: float = FINALIZE_TIMEOUT_S) -> None:
+        self.account = account
+        self.finalize_timeout_s = finalize_timeout_s
+        self.has_cancel = True
+
+    def connect(self) -> RemoteServer:
+        """Return a connection (Line.connect). Raises TransferError for a token that cannot be one."""
+        return DooritoServer(self)
+
+    async def aclose(self) -> None:
+        """There is nothing to close (Line.aclose)."""
+
+    def batches(self) -> list[tuple[str, str]]:
+        """Return ids and names of the account's batches that began here, newest first: the server has no list."""
+        noted = self.account.notes.read().get("batches")
+        pairs = noted if isinstance(noted, list) else []
+        return [(str(each[0]), str(each[1])) for each in pairs if isinstance(each, list) and len(each) == 2]
+
+    def note(self, remote_id: str, name: str) -> None:
+        """Remember a batch, across restarts."""
+        self._write([(remote_id, name), *(each for each in self.batches() if each[0] != remote_id)])
+
+    def forget(self, remote_ids: set[str]) -> None:
+        """Forget batches that the server no longer has."""
+        self._write([each for each in self.batches() if each[0] not in remote_ids])
+
+    def _write(self, batches: list[tuple[str, str]]) -> None:
+        notes = self.account.notes
+        notes.write({**notes.read(), "batches": [list(each) for each in batches[:_MOST_BATCHES]]})
 
 
 class DooritoServer:
     """One connection to a server with upload sessions, for one worker. A remote id is a session's id."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, line: DooritoLine) -> None:
+        account = line.account
         auth = account.given_token()
+        self._line = line
         self._http: Http = http_of(account, auth)
-        self._slow: Http = http_of(replace(account, read_timeout_s=_FINALIZE_TIMEOUT_S), auth)
+        self._slow: Http = http_of(replace(account, read_timeout_s=line.finalize_timeout_s), auth)
         self._base = self._http.base_path
 
     @property
     def abilities(self) -> Abilities:
-        """What the PEPs promise, and the cancels of our own server; one without them answers 404, which is told."""
-        return _ABILITIES
+        """What the PEPs promise; the cancels of our own server as long as no answer has said that there are none."""
+        cancels = self._line.has_cancel
+        return replace(_ABILITIES, cancel_file=cancels, cancel_batch=cancels)
 
     async def greet(self) -> Abilities:
-        """Ask for a session that nobody has: 404, in JSON, is a good answer (RemoteServer.greet)."""
-        answer = await self._http.ask("GET", f"{self._base}/uploads/sessions/{_NOBODY}")
-        if answer.is_html or not (answer.ok or answer.status == 404):
-            raise self._http.failure(answer)
-        return _ABILITIES
+        """Ask for a session of nothing, and for the cancel of one that nobody has (RemoteServer.greet)."""
+        await self._require_api()
+        self._hear(await self._http.ask("POST", f"{self._path(_NOBODY)}/cancel"))
+        return self.abilities
 
     async def send(self, outgoing: Outgoing, feed: Feed) -> Sent:
         """Send the parts that the session lacks, then finalize it (RemoteServer.send)."""
-        session = await (self._known(outgoing) if outgoing.remote_id else self._create(outgoing, feed))
-        if session.state in (RemoteState.FAILED, RemoteState.CANCELLED, RemoteState.UNKNOWN):
-            raise _over(session)
+        session = await (self._known(outgoing, feed) if outgoing.remote_id else self._create(outgoing, feed))
+        if session.state in _OVER:
+            raise _end(session.state, session.message)
         if session.state is not RemoteState.STORED:
-            await self._parts(session, outgoing, feed)
+
+            async def put(number: int, length: int, pieces: AsyncIterator[bytes]) -> None:
+                await self._put(session, number, length, pieces)
+
+            await send_parts(session, outgoing.size_bytes, feed, put)
         return await self._finalize(session, outgoing, feed)
 
     async def look(self, remote_id: str) -> RemoteFile:
-        """Read a session back (RemoteServer.look)."""
-        answer = await self._http.ask("GET", self._path(remote_id))
-        if answer.status == 404 and not answer.is_html:
-            return RemoteFile(remote_id, RemoteState.UNKNOWN)
-        return file_of(self._session(answer, 0))
+        """Read a session back (RemoteServer.look). One that has all its parts may be being put together."""
+        session = await self._read(remote_id)
+        return RemoteFile(remote_id, RemoteState.UNKNOWN) if session is None else file_of(session)
+
+    async def find(self, outgoings: Sequence[Outgoing]) -> Mapping[str, RemoteFile]:
+        """Ask for the sessions of these keys (FindServer.find).
+
+        Asking makes one where there was none, which is cancelled at once; so only a server with cancels is asked.
+        """
+        found: dict[str, RemoteFile] = {}
+        for outgoing in outgoings if self._line.has_cancel else ():
+            answer = await self._post(outgoing)
+            if not answer.ok:
+                continue
+            session = session_of(answer.json())
+            if answer.status == 201:
+                await self.cancel_file(session.id)
+            else:
+                found[outgoing.key] = await self.look(session.id)
+        return found
 
     async def open_batch(self, name: str, key: str) -> RemoteBatch:
         """Create a batch, or get the one made with the same key (BatchServer.open_batch)."""
@@ -84,40 +143,52 @@ class DooritoServer:
         answer = await self._http.ask("POST", f"{self._base}/batches", payload=payload)
         if not answer.ok:
             raise self._http.failure(answer)
-        return batch_of(answer.json())
+        batch = batch_of(answer.json())
+        self._line.note(batch.remote_id, name)
+        return batch
 
     async def look_batch(self, remote_batch_id: str) -> RemoteBatch:
         """Read a batch back (BatchServer.look_batch)."""
-        answer = await self._http.ask("GET", f"{self._base}/batches/{quote(remote_batch_id, safe='')}")
-        if answer.status == 404 and not answer.is_html:
-            return RemoteBatch(remote_batch_id, RemoteState.UNKNOWN)
-        if not answer.ok:
-            raise self._http.failure(answer)
-        return batch_of(answer.json())
+        record = await self._batch(remote_batch_id)
+        return RemoteBatch(remote_batch_id, RemoteState.UNKNOWN) if record is None else batch_of(record)
 
     async def list_files(self, remote_batch_id: str, each: Callable[[RemoteFile], None]) -> None:
-        """Call *each* for every file of a batch (BatchServer.list_files). One answer may be all there is."""
+        """Call *each* for every file of a batch (BatchServer.list_files). One answer, or a bare array, may be all."""
         seen, total = 0, 1
         while seen < total:
-            path = f"{self._base}/batches/{quote(remote_batch_id, safe='')}/files?limit=1000&offset={seen}"
-            answer = await self._http.ask("GET", path)
+            answer = await self._http.ask(
+                "GET", f"{self._batch_path(remote_batch_id)}/files?limit={_PAGE_FILES}&offset={seen}"
+            )
             if not answer.ok:
                 raise self._http.failure(answer)
-            page = answer.json()
+            is_bare = answer.body.lstrip().startswith("[")
+            page: dict[str, Any] = {"files": answer.array()} if is_bare else answer.json()
             files = page.get("files") or page.get("results") or []
             for record in files:
-                each(_listed(record))
+                each(listed_file(record))
             seen += len(files)
-            total = int(page.get("total") or seen) if files else seen
+            total = int(page.get("total") or page.get("count") or seen) if files else seen
+
+    async def list_batches(self) -> Sequence[RemoteBatchRow]:
+        """Read back the batches that began here, one by one: the server lists none (ListServer.list_batches)."""
+        rows, gone = [], set()
+        for remote_id, name in self._line.batches():
+            record = await self._batch(remote_id)
+            if record is None:
+                gone.add(remote_id)
+            else:
+                rows.append(row_of(record, name))
+        if gone:
+            self._line.forget(gone)
+        return rows
 
     async def cancel_file(self, remote_id: str) -> CancelAnswer:
         """Ask for the cancel that our server has and the PEPs lack (CancelServer.cancel_file)."""
-        return self._heard(await self._http.ask("POST", f"{self._path(remote_id)}/cancel"))
+        return self._hear(await self._http.ask("POST", f"{self._path(remote_id)}/cancel"))
 
     async def cancel_batch(self, remote_batch_id: str) -> CancelAnswer:
         """The same for a whole batch (CancelServer.cancel_batch)."""
-        path = f"{self._base}/batches/{quote(remote_batch_id, safe='')}/cancel"
-        return self._heard(await self._http.ask("POST", path))
+        return self._hear(await self._http.ask("POST", f"{self._batch_path(remote_batch_id)}/cancel"))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -126,7 +197,13 @@ class DooritoServer:
 
     # Sessions
 
-    async def _create(self, outgoing: Outgoing, feed: Feed) -> Session:
+    async def _require_api(self) -> None:
+        """Prove that there are sessions, and that we may have one: a request for nothing is a bad request (400)."""
+        answer = await self._http.ask("POST", f"{self._base}/uploads/sessions", payload={})
+        if answer.is_html or answer.status not in (400, 422):
+            raise self._http.failure(answer)
+
+    async def _post(self, outgoing: Outgoing) -> Answer:
         name = outgoing.relative_path.rpartition("/")[2]
         payload = {
             "original_filename": name,
@@ -135,73 +212,69 @@ class DooritoServer:
             "idempotency_key": outgoing.key,
             **({"batch_id": outgoing.remote_batch_id} if outgoing.remote_batch_id else {}),
         }
-        answer = await self._http.ask("POST", f"{self._base}/uploads/sessions", payload=payload)
+        return await self._http.ask("POST", f"{self._base}/uploads/sessions", payload=payload)
+
+    async def _create(self, outgoing: Outgoing, feed: Feed) -> Session:
+        """Make a session, or get the one of the same key."""
+        answer = await self._post(outgoing)
         if answer.code in ("batch_cancelled", "cancelled"):
             raise CancelledElsewhereError(answer.detail)
-        session = self._session(answer, outgoing.size_bytes)
+        if not answer.ok:
+            raise self._http.failure(answer)
+        session = session_of(answer.json(), outgoing.size_bytes)
         await feed.created(session.id)
-        # 200: the session of this key, which may have parts already; the answer does not say which.
-        return session if answer.status == 201 else await self._read(session.id, outgoing.size_bytes)
+        if answer.status == 201:
+            return session
+        known = await self._require(session.id, outgoing)  # the answer does not say which parts there are
+        return replace(known, chunk_bytes=session.chunk_bytes or known.chunk_bytes)
 
-    async def _known(self, outgoing: Outgoing) -> Session:
-        return await self._read(outgoing.remote_id or "", outgoing.size_bytes)
+    async def _known(self, outgoing: Outgoing, feed: Feed) -> Session:
+        session = await self._require(outgoing.remote_id or "", outgoing)
+        if session.chunk_bytes or not session.total_parts or session.state is not RemoteState.UNFINISHED:
+            return session
+        return await self._create(outgoing, feed)  # only that answer tells how long a part is
 
-    async def _read(self, remote_id: str, size_bytes: int) -> Session:
+    async def _require(self, remote_id: str, outgoing: Outgoing) -> Session:
+        session = await self._read(remote_id, outgoing.size_bytes)
+        if session is None:
+            raise RemoteGoneError("the server does not know the upload any more")
+        return session
+
+    async def _read(self, remote_id: str, size_bytes: int = 0) -> Session | None:
+        """Return a session, None if the server does not know it."""
         answer = await self._http.ask("GET", self._path(remote_id))
-        if answer.status in (404, 410) and not answer.is_html:
-            raise RemoteGoneError(answer.detail)
-        return self._session(answer, size_bytes)
-
-    def _session(self, answer: Answer, size_bytes: int) -> Session:
+        if answer.status in (404, 410):
+            if answer.is_html:  # a page may speak of the session, or of a wrong address
+                await self._require_api()
+            return None
         if not answer.ok:
             raise self._http.failure(answer)
         return session_of(answer.json(), size_bytes)
 
-    # Parts
-
-    async def _parts(self, session: Session, outgoing: Outgoing, feed: Feed) -> None:
-        meter = _Meter(feed, session.received_bytes(outgoing.size_bytes))
-        lanes = 1 if session.chunk_bytes > _MOST_BUFFERED_BYTES else _LANES
-        going: set[asyncio.Task[None]] = set()
-        try:
-            async for number, length, pieces in _bodies(session, outgoing.size_bytes, feed, whole=lanes > 1):
-                going.add(asyncio.create_task(self._put(session, number, length, pieces, meter)))
-                while len(going) >= lanes:
-                    await _one_done(going)
-            while going:
-                await _one_done(going)
-        finally:
-            for task in going:
-                task.cancel()
-            await asyncio.gather(*going, return_exceptions=True)
-
-    async def _put(
-        self, session: Session, number: int, length: int, pieces: AsyncIterator[bytes], meter: "_Meter"
-    ) -> None:
+    async def _put(self, session: Session, number: int, length: int, pieces: AsyncIterator[bytes]) -> None:
         answer = await self._http.stream_body(
             "PUT",
             f"{self._path(session.id)}/parts/{number}",
             headers={"Content-Type": "application/octet-stream"},
             size_bytes=length,
-            blocks=meter.count(pieces),
+            blocks=pieces,
         )
         if answer.ok:
-            meter.accepted(length)
-        elif answer.status in (404, 409, 410) and not answer.is_html:
-            raise await self._why(session, answer)
-        else:
+            return
+        if answer.status not in (400, 404, 409, 410):
             raise self._http.failure(answer)
+        await self._require_open(session)
+        if answer.status == 409:  # the file had changed between two tries
+            raise RemoteGoneError("the server's parts are of another content")
+        raise self._http.failure(answer)
 
-    async def _why(self, session: Session, answer: Answer) -> Exception:
-        """A part was refused: the session is over, or it holds other bytes (the file had changed between two tries)."""
-        if answer.status == 409 and answer.code == "part_conflict":
-            return RemoteGoneError("the server's parts are of another content")
+    async def _require_open(self, session: Session) -> None:
+        """The server refused something of a session: raise what follows if the session is over."""
         seen = await self.look(session.id)
-        if seen.state is RemoteState.CANCELLED:
-            return CancelledElsewhereError(answer.detail)
-        if seen.state is RemoteState.UNFINISHED and answer.status != 409:
-            return self._http.failure(answer)
-        return RemoteGoneError(answer.detail)
+        if seen.state in _OVER:
+            raise _end(seen.state, seen.message)
+        if seen.state is RemoteState.STORED:
+            raise TransferError(Failure(FailureKind.CONFLICT, "the server has the file already"))
 
     # The end
 
@@ -209,91 +282,56 @@ class DooritoServer:
         feed.progress(outgoing.size_bytes, outgoing.size_bytes)
         ours = await _whole_hash(outgoing, feed)
         for _ in range(_MOST_FINALIZES):
-            try:
-                async with beating([(feed, outgoing.size_bytes)]):
-                    answer = await self._slow.ask("POST", f"{self._path(session.id)}/finalize")
-            except TransferError as error:
-                if error.failure.kind not in (FailureKind.STALLED, FailureKind.CONNECTION_LOST):
-                    raise
-                if (await self.look(session.id)).state is RemoteState.STORED:
-                    return Sent(session.id, "", ours)
-                continue
-            if answer.ok:
+            async with beating([(feed, outgoing.size_bytes)]):
+                answer = await self._ask_to_finalize(session)
+            if answer is not None and answer.ok:
                 return Sent(session.id, _verified(answer, ours), ours)
-            if answer.status == 400:  # it lost a part that it had confirmed
-                raise TransferError(Failure(FailureKind.CONFLICT, answer.detail, 400))
-            if answer.status in (404, 409, 410) and not answer.is_html:
-                raise await self._why(session, answer)
-            raise self._http.failure(answer)
+            if answer is not None and answer.status in (400, 404, 409, 410):
+                await self._require_open(session)
+                # It lost a part that it had confirmed, or is at work: what it lacks is sent at the next try.
+                raise TransferError(Failure(FailureKind.CONFLICT, answer.detail, answer.status))
+            if answer is not None:
+                raise self._http.failure(answer)
+            seen = await self.look(session.id)
+            if seen.state in _OVER:
+                raise _end(seen.state, seen.message)
         raise TransferError(
             Failure(FailureKind.STALLED, "the server does not finish putting the file together")
         )
 
-    def _heard(self, answer: Answer) -> CancelAnswer:
-        if answer.ok or (answer.status in (400, 404, 405, 409, 410)):
-            detail = "this server has no cancel" if answer.is_html or answer.status == 405 else answer.detail
-            return CancelAnswer(answer.status, detail)
+    async def _ask_to_finalize(self, session: Session) -> Answer | None:
+        """Return the answer; None if there was none in time: the work may go on, and asking again does no harm."""
+        try:
+            answer = await self._slow.ask("POST", f"{self._path(session.id)}/finalize")
+        except TransferError as error:
+            if error.failure.kind not in (FailureKind.STALLED, FailureKind.CONNECTION_LOST):
+                raise
+            return None
+        return None if answer.status == 504 else answer
+
+    def _hear(self, answer: Answer) -> CancelAnswer:
+        """Return what a cancel was answered, and remember whether there are cancels: a path that is not there is a page."""
+        is_there = not answer.is_html and answer.status not in (405, 501)
+        if answer.ok or answer.status in (400, 404, 405, 409, 410, 501):
+            self._line.has_cancel = is_there
+            return CancelAnswer(answer.status, answer.detail if is_there else "")
         raise self._http.failure(answer)
+
+    async def _batch(self, remote_batch_id: str) -> dict[str, Any] | None:
+        answer = await self._http.ask("GET", self._batch_path(remote_batch_id))
+        if answer.status == 404:
+            if answer.is_html:
+                await self._require_api()
+            return None
+        if not answer.ok:
+            raise self._http.failure(answer)
+        return answer.json()
+
+    def _batch_path(self, remote_batch_id: str) -> str:
+        return f"{self._base}/batches/{quote(remote_batch_id, safe='')}"
 
     def _path(self, remote_id: str) -> str:
         return f"{self._base}/uploads/sessions/{quote(remote_id, safe='')}"
-
-
-class _Meter:
-    """Adds up what has gone out in all parts at once."""
-
-    def __init__(self, feed: Feed, accepted_bytes: int) -> None:
-        self._feed = feed
-        self._accepted = self._sent = accepted_bytes
-        feed.progress(accepted_bytes, accepted_bytes)
-
-    async def count(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Hand the pieces of one part through; each counts when the next one is asked for."""
-        async for piece in pieces:
-            yield piece
-            self._sent += len(piece)
-            self._feed.progress(self._sent, self._accepted)
-
-    def accepted(self, size_bytes: int) -> None:
-        """The server has confirmed a part."""
-        self._accepted += size_bytes
-        self._feed.progress(self._sent, self._accepted)
-
-
-async def _bodies(
-    session: Session, size_bytes: int, feed: Feed, *, whole: bool
-) -> AsyncIterator[tuple[int, int, AsyncIterator[bytes]]]:
-    """Yield number, length and pieces of each missing part, reading the file once, in order.
-
-    *whole*: a part is read before it is yielded, so that several can be under way; else as it is sent.
-    """
-    blocks, at_bytes = None, -1
-    for number in session.missing():
-        begin_bytes, length = (number - 1) * session.chunk_bytes, session.part_bytes(number, size_bytes)
-        if blocks is None or at_bytes != begin_bytes:
-            await feed.seek(begin_bytes)
-            blocks = Blocks(feed, begin_bytes)
-        at_bytes = begin_bytes + length
-        yield number, length, _cut(await blocks.read(length)) if whole else _taken(blocks, length)
-
-
-async def _cut(part: bytes) -> AsyncIterator[bytes]:
-    for at in range(0, len(part), _PIECE_BYTES):
-        yield part[at : at + _PIECE_BYTES]
-
-
-async def _taken(blocks: Blocks, size_bytes: int) -> AsyncIterator[bytes]:
-    while size_bytes and (piece := await blocks.take(min(size_bytes, _PIECE_BYTES))):
-        size_bytes -= len(piece)
-        yield bytes(piece)
-
-
-async def _one_done(going: set[asyncio.Task[None]]) -> None:
-    """Wait for a task, take those that are done out of *going*; raise what the first of them raised."""
-    done, _ = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
-    going -= done
-    for task in done:
-        task.result()
 
 
 async def _whole_hash(outgoing: Outgoing, feed: Feed) -> str:
@@ -313,19 +351,6 @@ def _verified(answer: Answer, ours: str) -> str:
     return "verified" if theirs else ""
 
 
-def _over(session: Session) -> Exception:
-    if session.state is RemoteState.CANCELLED and session.message != "expired":
-        return CancelledElsewhereError(session.message)
-    return RemoteGoneError(session.message or session.state)
-
-
-def _listed(record: Mapping[str, Any]) -> RemoteFile:
-    word = str(record.get("status") or "").lower()
-    state = {"uploading": RemoteState.UNFINISHED, "stored": RemoteState.STORED}.get(word)
-    return RemoteFile(
-        str(record.get("session_id") or record.get("file_id") or record.get("id") or ""),
-        state
-        or {"failed": RemoteState.FAILED, "cancelled": RemoteState.CANCELLED}.get(word, RemoteState.UNKNOWN),
-        size_bytes=int(record.get("size_bytes") or 0),
-        message=str(record.get("error_message") or ""),
-    )
+def _end(state: RemoteState, message: str) -> Exception:
+    """What follows from a session that is over: cancelled by somebody, or expired, failed or forgotten (from byte 0)."""
+    return CancelledElsewhereError(message) if state is RemoteState.CANCELLED else RemoteGoneError(message)

@@ -1,6 +1,7 @@
 """Doorito as it runs today: one HTML form that takes ten files, and no API.
 
 POST /app/upload/ ──► a fragment of HTML: a line for each file, in order        no ids, no reading back, no cancel
+   └─ 302 to the login, or 403 for the form's token: nothing was stored; signed in anew, and sent once more
 
 What was stored is deleted by the server after 24 hours. Whether a request arrived whose answer was lost nobody can find out,
 so it is not repeated without a person. Source of the contract: Doorito's code at cc138e9 (docs/SERVERS.md).
@@ -8,12 +9,12 @@ so it is not repeated without a person. Source of the contract: Doorito's code a
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 
 from app.domain.failure import Failure, FailureKind, TransferError
 from app.remote.account import Account, Line
-from app.remote.answer import Answer
+from app.remote.answer import Answer, failure_of
 from app.remote.auth import SignedIn, Tokens
 from app.remote.base import (
     Abilities,
@@ -30,22 +31,25 @@ from app.remote.beating import beating
 from app.remote.http import http_of
 from app.remote.multipart import FilePart, Multipart
 
+_K = FailureKind
 LARGEST_BYTES = 52_428_800
 PARCEL = ParcelLimits(max_files=10, max_bytes=10 * LARGEST_BYTES)
 STORED = "stored_for_a_day"
 """The answer of a stored file; app.words says it in a sentence."""
+PATIENCE_S = 600.0
+"""An answer that comes later than this is lost, and nobody can know any more: 500 MB may take the server a while."""
 
 _FIELD = re.compile(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"')
-_PERHAPS = (
-    "an earlier request may have arrived, and this server cannot tell: look there before you try it again"
-)
+_UNCERTAIN = Failure(_K.UNCERTAIN, "the answer was lost, and this server cannot be asked")
+_UNSAID = Failure(_K.UNCERTAIN, "the server did not say what became of it")
 
 
 class FormLine:
     """What the connections of one account share: the session cookie."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, patience_s: float = PATIENCE_S) -> None:
         self.account = account
+        self.patience_s = patience_s
         self.auth = SignedIn(self._sign_in, None, account.now)
 
     def connect(self) -> RemoteServer:
@@ -63,10 +67,10 @@ class FormLine:
         try:
             page = await http.ask("GET", path)
             found = _FIELD.search(page.body)
+            if page.status >= 500:
+                raise http.failure(page)
             if not page.ok or found is None:
-                raise TransferError(
-                    Failure(FailureKind.NOT_A_SERVER, "no login page answers here", page.status)
-                )
+                raise TransferError(Failure(_K.NOT_A_SERVER, "no login page answers here", page.status))
             csrf = page.cookies.get("csrftoken", "")
             answer = await http.ask(
                 "POST",
@@ -79,12 +83,12 @@ class FormLine:
                 },
                 headers={"Cookie": f"csrftoken={csrf}", "Referer": http.url_of(path)},
             )
+            if answer.ok:  # the login page again
+                raise TransferError(Failure(_K.SIGN_IN, "the name or the password is wrong", answer.status))
+            if answer.status not in (302, 303) or "sessionid" not in answer.cookies:
+                raise http.failure(answer)
         finally:
             await http.aclose()
-        if answer.status not in (302, 303) or "sessionid" not in answer.cookies:
-            raise TransferError(
-                Failure(FailureKind.SIGN_IN, "the name or the password is wrong", answer.status)
-            )
         cookies = {"csrftoken": csrf} | dict(answer.cookies)
         return Tokens(cookies={name: cookies[name] for name in ("csrftoken", "sessionid")})
 
@@ -94,7 +98,7 @@ class FormServer:
 
     def __init__(self, line: FormLine) -> None:
         self._line = line
-        self._http = http_of(line.account, line.auth)
+        self._http = http_of(replace(line.account, read_timeout_s=line.patience_s), line.auth)
         self._path = f"{self._http.base_path}/app/upload/"
 
     @property
@@ -105,8 +109,11 @@ class FormServer:
     async def greet(self) -> Abilities:
         """Log in and open the page (RemoteServer.greet)."""
         answer = await self._http.ask("GET", self._path)
-        if _logged_out(answer):
-            raise TransferError(Failure(FailureKind.SIGN_IN, "", answer.status))
+        if _is_logged_out(answer):
+            self._line.auth.forget()
+            answer = await self._http.ask("GET", self._path)
+        if _is_logged_out(answer):
+            raise TransferError(Failure(_K.SIGN_IN, "", answer.status))
         if not answer.ok:
             raise self._http.failure(answer)
         return self.abilities
@@ -115,7 +122,7 @@ class FormServer:
         """Say what the form refuses (PreflightServer.refusal): it writes what is too large, and keeps a failed row."""
         if outgoing.size_bytes <= LARGEST_BYTES:
             return None
-        return Failure(FailureKind.TOO_LARGE, "larger than the server takes", limit_bytes=LARGEST_BYTES)
+        return Failure(_K.TOO_LARGE, "larger than the server takes", limit_bytes=LARGEST_BYTES)
 
     async def send(self, outgoing: Outgoing, feed: Feed) -> Sent:
         """Send one file (RemoteServer.send)."""
@@ -125,26 +132,21 @@ class FormServer:
         return result
 
     async def send_parcel(self, items: Sequence[ParcelItem]) -> Sequence[Sent | Failure]:
-        """Send up to ten files in one request (ParcelServer.send_parcel)."""
-        results: dict[str, Sent | Failure] = {
-            item.outgoing.key: Failure(FailureKind.REFUSED, _PERHAPS)
-            for item in items
-            if item.outgoing.begun_at is not None
-        }
-        fresh = [item for item in items if item.outgoing.key not in results]
-        while fresh:
-            form = _form(fresh)
-            try:
-                answer = await self._post(form, fresh)
-            except TransferError as error:
-                if form.broken is None:
-                    raise
-                broken = fresh[form.broken]
-                results[broken.outgoing.key] = error.failure
-                fresh = [item for item in fresh if item is not broken]
-                continue
-            results |= self._results(answer, fresh)
-            break
+        """Send up to ten files in one request (ParcelServer.send_parcel).
+
+        A file of an attempt whose answer was lost is not sent; told so once, a person may have it sent again.
+        """
+        fresh = [item for item in items if item.outgoing.begun_at is None]
+        results: dict[str, Sent | Failure] = {item.outgoing.key: _UNCERTAIN for item in items}
+        if fresh:
+            answer = await self._post(fresh)
+            if _is_outside(answer):
+                self._line.auth.forget()
+                for item in fresh:
+                    await item.feed.seek(0)
+                answer = await self._post(fresh)
+            told = self._results(answer, len(fresh))
+            results |= {item.outgoing.key: each for item, each in zip(fresh, told, strict=True)}
         return [results[item.outgoing.key] for item in items]
 
     async def look(self, remote_id: str) -> RemoteFile:
@@ -155,11 +157,12 @@ class FormServer:
         """Close the connections (RemoteServer.aclose)."""
         await self._http.aclose()
 
-    async def _post(self, form: Multipart, items: Sequence[ParcelItem]) -> Answer:
+    async def _post(self, items: Sequence[ParcelItem]) -> Answer:
+        form = Multipart([_part(item) for item in items])
         cookies = (await self._line.auth.tokens()).cookies
         feeds = [(item.feed, item.outgoing.size_bytes) for item in items]
         async with beating(feeds, once=lambda: form.is_out):
-            answer = await self._http.stream_body(
+            return await self._http.stream_body(
                 "POST",
                 self._path,
                 headers={
@@ -171,32 +174,32 @@ class FormServer:
                 size_bytes=form.size_bytes,
                 blocks=form,
             )
-        if _logged_out(answer):
-            self._line.auth.forget()
-            raise TransferError(
-                Failure(FailureKind.CONFLICT, "the session had ended; there will be a new one", answer.status)
-            )
-        return answer
 
-    def _results(self, answer: Answer, items: Sequence[ParcelItem]) -> dict[str, Sent | Failure]:
-        if not answer.ok:
-            raise self._http.failure(answer)
-        page = read_results(answer.body)
-        if not page.lines:
+    def _results(self, answer: Answer, count: int) -> Sequence[Sent | Failure]:
+        """Return what became of each file, in order; raise TransferError for what concerns the whole request."""
+        if _is_outside(answer):
+            kind = _K.FORBIDDEN if answer.status == 403 else _K.SIGN_IN
             raise TransferError(
-                Failure(FailureKind.REFUSED, page.heading or "the server did not say what it stored")
+                Failure(kind, "the server does not take the form after a login", answer.status)
             )
-        results: dict[str, Sent | Failure] = {
-            item.outgoing.key: Sent("", STORED) if line.is_stored else Failure(FailureKind.REFUSED, line.text)
-            for item, line in zip(items, page.lines, strict=False)
-        }
-        lost = Failure(FailureKind.REFUSED, "the server did not say what became of it")
-        return {item.outgoing.key: results.get(item.outgoing.key, lost) for item in items}
+        if not answer.ok:
+            failure = failure_of(answer, self._line.account.now())
+            if failure.kind is not _K.REFUSED:
+                raise TransferError(failure)
+            return [failure] * count  # Django refused the request as such: nothing was stored
+        page = read_results(answer.body)
+        if len(page.lines) == count:
+            return [
+                Sent("", STORED) if line.is_stored else Failure(_K.REFUSED, line.text) for line in page.lines
+            ]
+        if page.error and not page.lines:
+            return [Failure(_K.REFUSED, page.error)] * count
+        return [_UNSAID] * count
 
 
 @dataclass(slots=True)
 class ResultLine:
-    """One file of the answer: whether it was stored, and the text beside its name."""
+    """One file of the answer: whether it was stored, and the error beside its name."""
 
     is_stored: bool = False
     text: str = ""
@@ -204,9 +207,9 @@ class ResultLine:
 
 @dataclass(slots=True)
 class Results:
-    """The fragment: a sentence on top, and a line for each file, in the order of the request."""
+    """The fragment: an error of the whole form, or a line for each file in the order of the request."""
 
-    heading: str = ""
+    error: str = ""
     lines: list[ResultLine] = field(default_factory=list)
 
 
@@ -214,10 +217,13 @@ def read_results(html: str) -> Results:
     """Read the fragment that the form answers with."""
     reader = _Reader()
     reader.feed(html)
+    reader.close()
     return reader.results
 
 
 class _Reader(HTMLParser):
+    """Colours are all that tells good from bad: ``text-success-…`` and ``text-danger-…``."""
+
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.results = Results()
@@ -231,7 +237,7 @@ class _Reader(HTMLParser):
             self.results.lines.append(self._line)
         if self._line is not None:
             self._line.is_stored |= "text-success" in classes
-            self._is_error = "text-danger" in classes
+        self._is_error = "text-danger" in classes
 
     def handle_endtag(self, tag: str) -> None:
         self._is_error = False
@@ -240,23 +246,27 @@ class _Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         text = " ".join(data.split())
+        if not (self._is_error and text):
+            return
         if self._line is None:
-            self.results.heading = self.results.heading or text
-        elif self._is_error and text:
+            self.results.error = text
+        else:
             self._line.text = text
 
 
-def _form(items: Sequence[ParcelItem]) -> Multipart:
-    def part(item: ParcelItem) -> FilePart:
-        name = item.outgoing.relative_path.rpartition("/")[2]
-        # The server guesses the type from the name, whatever the part says.
-        return FilePart("files", name, "application/octet-stream", item.outgoing.size_bytes, item.feed)
-
-    return Multipart([part(item) for item in items])
+def _part(item: ParcelItem) -> FilePart:
+    name = item.outgoing.relative_path.rpartition("/")[2]
+    # The server guesses the type from the name, whatever the part says.
+    return FilePart("files", name, "application/octet-stream", item.outgoing.size_bytes, item.feed)
 
 
-def _logged_out(answer: Answer) -> bool:
+def _is_logged_out(answer: Answer) -> bool:
     return answer.status in (301, 302, 303) and "/login" in answer.headers.get("location", "")
+
+
+def _is_outside(answer: Answer) -> bool:
+    """Whether the form did not get as far as its files: the session had ended, or its token is not taken."""
+    return _is_logged_out(answer) or (answer.status == 403 and "csrf" in answer.body.casefold())
 
 
 def open_form(account: Account) -> Line:

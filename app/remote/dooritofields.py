@@ -8,21 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.domain.failure import Failure, FailureKind, TransferError
-from app.remote.base import RemoteBatch, RemoteFile, RemoteState
+from app.remote.base import RemoteBatch, RemoteBatchRow, RemoteFile, RemoteState
 
 _S = RemoteState
-SESSION_STATES: Mapping[str, RemoteState] = {
-    "init": _S.UNFINISHED,
-    "in_progress": _S.UNFINISHED,
+LINGERS = "lingers"
+"""The word for a session that stays at its server until it expires; app.words has its sentence."""
+_EXPIRED = "the upload has expired there"
+_SESSION_STATES: Mapping[str, RemoteState] = {
     "complete": _S.STORED,
     "failed": _S.FAILED,
-    "aborted": _S.CANCELLED,
+    "aborted": _S.FAILED,
+    "cancelled": _S.CANCELLED,
 }
-BATCH_STATES: Mapping[str, RemoteState] = {
-    "init": _S.UNFINISHED,
-    "in_progress": _S.UNFINISHED,
-    "complete": _S.STORED,
-    "partial": _S.STORED,  # it is over and holds files; the files say which
+"""Other words are of a session that is not over. ``aborted`` is its expiry, unless ``cancelled_at`` is set."""
+_FILE_STATES: Mapping[str, RemoteState] = {
+    "uploading": _S.UNFINISHED,
+    "stored": _S.STORED,
     "failed": _S.FAILED,
     "cancelled": _S.CANCELLED,
 }
@@ -30,7 +31,10 @@ BATCH_STATES: Mapping[str, RemoteState] = {
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An upload session as the server describes it. Parts count from 1; ``received`` are the numbers it has."""
+    """An upload session as the server describes it. Parts count from 1; ``received`` are the numbers it has.
+
+    ``chunk_bytes`` is 0 where the answer does not tell it: that of the creation does.
+    """
 
     id: str
     state: RemoteState
@@ -38,6 +42,11 @@ class Session:
     total_parts: int
     received: frozenset[int]
     message: str = ""
+
+    @property
+    def has_all(self) -> bool:
+        """Whether all parts are there (of an empty file there are none): it may be being put together."""
+        return 0 < self.total_parts == len(self.received)
 
     def missing(self) -> Iterator[int]:
         """Yield the numbers of the parts that it lacks, in order."""
@@ -52,61 +61,112 @@ class Session:
         return max(0, min(self.chunk_bytes, size_bytes - (number - 1) * self.chunk_bytes))
 
 
-def session_of(record: Mapping[str, Any], size_bytes: int) -> Session:
-    """Return the session in an answer. Raises TransferError(NOT_A_SERVER) if the record is of something else."""
+def session_of(record: Mapping[str, Any], size_bytes: int = 0) -> Session:
+    """Return the session in an answer; *size_bytes* is the file's, as far as it is known.
+
+    Raises TransferError(NOT_A_SERVER) if the record is of something else.
+    """
     try:
         chunk_bytes, total = int(record.get("chunk_size_bytes") or 0), int(record["total_parts"])
         name = str(record["session_id"])
     except (KeyError, TypeError, ValueError):
         raise TransferError(Failure(FailureKind.NOT_A_SERVER, "the answer is no upload session")) from None
+    word = str(record.get("status") or "init").lower()
+    state = _SESSION_STATES.get(word, _S.UNFINISHED)
+    if word == "aborted" and record.get("cancelled_at"):
+        state = _S.CANCELLED
     return Session(
         name,
-        SESSION_STATES.get(str(record.get("status") or "init").lower(), _S.UNKNOWN),
-        chunk_bytes or -(-size_bytes // max(total, 1)),
+        state,
+        chunk_bytes or (size_bytes if total == 1 else 0),
         total,
-        frozenset(n for n in received_numbers(record.get("received_parts")) if 1 <= n <= total),
-        str(record.get("error_message") or ""),
+        frozenset(_received(record.get("received_parts"), total)),
+        str(record.get("error_message") or "") or (_EXPIRED if state is _S.FAILED else ""),
     )
 
 
-def received_numbers(told: object) -> Iterator[int]:
+def _received(told: object, total_parts: int) -> Iterator[int]:
     """Yield the part numbers in ``received_parts``: ``[1, 2]``, ``[1, "3-5"]``, ``[[1, 3]]`` or ``"[1-3, 5]"``.
 
     What is none of these is left out: a part that is sent twice does no harm, one that is never sent does.
     """
     if isinstance(told, str):
-        for piece in told.strip("[] ").split(","):
-            yield from _span(piece)
-    elif isinstance(told, Sequence):
-        for each in told:
-            if isinstance(each, list | tuple) and len(each) == 2 and all(isinstance(n, int) for n in each):
-                yield from range(each[0], each[1] + 1)
-            else:
-                yield from _span(str(each))
+        told = told.strip("[] ").split(",")
+    if not isinstance(told, Sequence):
+        return
+    for each in told:
+        first, last = each if isinstance(each, list) and len(each) == 2 else _span(str(each))
+        if isinstance(first, int) and isinstance(last, int):
+            yield from range(max(1, first), min(last, total_parts) + 1)
 
 
-def _span(text: str) -> range:
+def _span(text: str) -> tuple[int, int]:
     first, dash, last = (piece.strip() for piece in text.partition("-"))
-    if first.isdecimal() and (last.isdecimal() if dash else not last):
-        return range(int(first), int(last or first) + 1)
-    return range(0)
+    if _is_number(first) and (_is_number(last) if dash else not last):
+        return int(first), int(last or first)
+    return 1, 0
 
 
-def file_of(session: Session, size_bytes: int = 0) -> RemoteFile:
-    """Return the file of a session."""
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 12
+
+
+def file_of(session: Session) -> RemoteFile:
+    """Return the file of a session that was read back."""
+    state = _S.PROCESSING if session.state is _S.UNFINISHED and session.has_all else session.state
+    return RemoteFile(session.id, state, message=LINGERS if state is _S.UNFINISHED else session.message)
+
+
+def listed_file(record: Mapping[str, Any]) -> RemoteFile:
+    """Return a file of a batch's list."""
     return RemoteFile(
-        session.id, session.state, session.received_bytes(size_bytes), size_bytes, session.message
+        str(record.get("session_id") or record.get("file_id") or record.get("id") or ""),
+        _FILE_STATES.get(str(record.get("status") or "").lower(), _S.UNKNOWN),
+        size_bytes=int(record.get("size_bytes") or 0),
+        message=str(record.get("error_message") or ""),
     )
 
 
 def batch_of(record: Mapping[str, Any]) -> RemoteBatch:
     """Return the batch in an answer. Raises TransferError(NOT_A_SERVER) if there is no id."""
-    name = record.get("batch_id") or record.get("id")
-    if not name:
-        raise TransferError(Failure(FailureKind.NOT_A_SERVER, "the answer is no batch"))
+    row = row_of(record, "")
     return RemoteBatch(
-        str(name),
-        BATCH_STATES.get(str(record.get("status") or "init").lower(), _S.UNKNOWN),
-        stored_files=int(record.get("stored_count") or 0),
-        cancelled_files=int(record.get("cancelled_count") or 0),
+        row.remote_id,
+        row.state,
+        stored_files=row.done_files,
+        cancelled_files=_count(record, "cancelled_count"),
     )
+
+
+def row_of(record: Mapping[str, Any], name: str) -> RemoteBatchRow:
+    """Return a batch as a line of a list; *name* is ours, if the server knows none. Raises as :func:`batch_of`."""
+    remote_id = record.get("batch_id") or record.get("id")
+    if not remote_id:
+        raise TransferError(Failure(FailureKind.NOT_A_SERVER, "the answer is no batch"))
+    total, stored = _count(record, "total_files"), _count(record, "stored_count")
+    failed, cancelled = _count(record, "failed_count"), _count(record, "cancelled_count")
+    over = stored + failed + cancelled
+    return RemoteBatchRow(
+        str(remote_id),
+        str(record.get("name") or name),
+        _batch_state(str(record.get("status") or "init").lower(), is_whole=0 < total <= over),
+        total,
+        stored,
+        failed,
+        min(1.0, over / total) if total else 0.0,
+        str(record.get("created_at") or ""),
+    )
+
+
+def _batch_state(word: str, *, is_whole: bool) -> RemoteState:
+    """A batch calls itself complete while files of it still arrive: its counts are believed, not its word alone."""
+    if word == "cancelled":
+        return _S.CANCELLED
+    if not is_whole:
+        return _S.UNFINISHED
+    return _S.FAILED if word == "failed" else _S.STORED  # partial: it is over and holds files
+
+
+def _count(record: Mapping[str, Any], name: str) -> int:
+    value = record.get(name)
+    return value if isinstance(value, int) else 0

@@ -11,7 +11,7 @@ from app.remote.base import ParcelLimits, RemoteServer
 from app.remote.cell_segmentation_hub import PARCEL as HUB_PARCEL
 from app.remote.cell_segmentation_hub import open_hub
 from app.remote.directdrive import directdrive_line
-from app.remote.doorito import DooritoServer
+from app.remote.doorito import DooritoLine
 from app.remote.doorito_form import PARCEL as FORM_PARCEL
 from app.remote.doorito_form import open_form
 from app.remote.http import http_of
@@ -53,10 +53,6 @@ class Dialect:
     lists_batches: bool = False
 
 
-def _doorito(account: Account) -> Line:
-    return PlainLine(lambda: DooritoServer(account))
-
-
 def _tus(account: Account) -> Line:
     return PlainLine(lambda: AnyTusServer(http_of(account, account.given_token())))
 
@@ -74,7 +70,7 @@ DIALECTS: Mapping[str, Dialect] = {
             targets=True,
         ),
         Dialect(DIRECTDRIVE, "DirectDrive", SignsIn.PASSWORD, directdrive_line, may_be_anonymous=True),
-        Dialect(DOORITO, "Doorito", SignsIn.TOKEN, _doorito),
+        Dialect(DOORITO, "Doorito", SignsIn.TOKEN, DooritoLine, lists_batches=True),
         Dialect(DOORITO_FORM, "Doorito (form)", SignsIn.PASSWORD, open_form, FORM_PARCEL),
         Dialect(TUS, "tus", SignsIn.TOKEN, _tus, may_be_anonymous=True),
         Dialect(
