@@ -1,11 +1,15 @@
 """Sends files through the DirectDrive adapter as the engine does: each attempt by a connection of its own, over one line."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from app.domain.failure import Failure, TransferError
 from app.engine.engine import Limits
 from app.engine.reader import FileFeed
 from app.remote.account import Account, Endpoint
@@ -13,6 +17,7 @@ from app.remote.base import CancelAnswer, Outgoing, RemoteFile, RemoteServer, Se
 from app.remote.directdrive import DirectDriveServer, directdrive_line
 from app.remote.directdrive_line import DirectDriveLine, Pace
 from tests.support.clock import TestClock
+from tests.support.directdrive_server import FakeDirectDrive
 from tests.support.engine_house import House, open_house
 from tests.support.sender import Parcel
 
@@ -105,3 +110,19 @@ async def open_courier(
         finally:
             await courier.server.aclose()
             await line.aclose()
+
+
+async def failure_of(courier: Courier, parcel: Parcel) -> Failure:
+    """Make an attempt that must fail, and return how."""
+    with pytest.raises(TransferError) as raised:
+        await courier.send(parcel)
+    return raised.value.failure
+
+
+async def stopped_at(courier: Courier, parcel: Parcel, fake: FakeDirectDrive, size_bytes: int) -> None:
+    """Send until the server has so much, then stop."""
+    arrived = fake.arrives(size_bytes)
+    task = asyncio.create_task(courier.send(parcel))
+    await asyncio.wait_for(arrived.wait(), 10)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -12,59 +12,34 @@ import base64
 import contextlib
 import hashlib
 import json
-import re
 import secrets
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
 from uuid import uuid4
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from tests.support.fake_server import FAULTS, Body, FakeServer, Fault, _parse
+from tests.support.directdrive_faults import Faults
+from tests.support.directdrive_front import Front, Uvicorn
+from tests.support.directdrive_rows import FakeFile, Generation, dangerous, invalid, record, root, sanitised
 
 USER, PASSWORD = "anna@example.org", "correct horse"
 SLOTS = 5
-_BLOCKED = (".exe", ".bat", ".cmd", ".msi")
-_MOST_BYTES = 10 * 2**30
+__all__ = ["FakeDirectDrive", "FakeFile", "Generation"]
 
 
-class Generation(Enum):
-    """X has batches and the parallel socket; OLD has one socket, refuses at the handshake, and has no batch cancel."""
-
-    X = auto()
-    OLD = auto()
-
-
-@dataclass
-class FakeFile:
-    """A row of its database, and the bytes at its Drive."""
-
-    id: str
-    original: str
-    name: str
-    size: int
-    owner: str | None
-    batch: str | None
-    status: str = "pending"
-    content: bytearray = field(default_factory=bytearray)
-    upload_url: str = field(default="", repr=False)
-
-
-class FakeDirectDrive:
+class FakeDirectDrive(Faults):
     """``async with FakeDirectDrive() as fake``; talk to ``fake.url``. Faults are switched on by the methods of their names."""
 
     def __init__(self, generation: Generation = Generation.X) -> None:
+        super().__init__()
         self.user, self.password = USER, PASSWORD
         self.generation = generation
         self.url = ""
@@ -74,148 +49,11 @@ class FakeDirectDrive:
         self.refused_sockets: list[tuple[int, str]] = []
         self.files: dict[str, FakeFile] = {}
         self.batches: dict[str, list[str]] = {}
-        self.tokens: set[str] = set()
         self.token_lives_s: float | None = 24 * 3600.0
         self.now: Callable[[], float] = time.time
-        self.at_byte: dict[int, asyncio.Event] = {}
-        self.announce = asyncio.Event()
-        self.announce.set()
-        self.accept = asyncio.Event()
-        self.accept.set()
-        self.finalise = asyncio.Event()
-        self.finalise.set()
-        self.read = asyncio.Event()
-        self.read.set()
-        self.finalising = asyncio.Event()
-        self.limits: dict[str, Any] = {"message": "Upload limits are disabled"}
-        self._faults: set[str] = set()
-        self._closures: list[tuple[int, str]] = []
-        self._initiate_answers: list[Response] = []
         self._open: dict[str | None, int] = {}
-        self._cut_at: int | None = None
-        self._front = Front(self)
-        self._server: _Uvicorn | None = None
-
-    # The quirks, by name
-
-    def ignores_cancel(self) -> None:
-        """Its default socket never looks at a cancel: what has arrived is finished, and `completed` overwrites."""
-        self.finalise.clear()
-        self._faults.add("ignores_cancel")
-
-    def keeps_processing(self) -> None:
-        """All bytes are there, and the storage behind it takes its time."""
-        self.finalise.clear()
-
-    def is_slow_to_announce(self) -> None:
-        """Initiate is not answered before `announce` is set."""
-        self.announce.clear()
-
-    def lets_the_handshake_wait(self) -> None:
-        """The older one accepts a socket when one of its 20 places is free: when `accept` is set."""
-        self.accept.clear()
-
-    def stops_reading(self) -> None:
-        """The storage behind it takes its time: no frame is read before `read` is set."""
-        self.read.clear()
-
-    def closes_1000_without_success(self, *, stored: bool) -> None:
-        """It ends the socket politely and says nothing about the file."""
-        self._faults.add("closes_1000_stored" if stored else "closes_1000_failed")
-
-    def never_says_success(self) -> None:
-        """The file is completed, and the socket stays open without a word."""
-        self._faults.add("never_says_success")
-
-    def progress_on_receipt_then_fails(self) -> None:
-        """It says 100 when it has received everything, and then the storage refuses."""
-        self._faults.add("fails_after_100")
-
-    def slots_taken(
-        self,
-        times: int = 1,
-        code: int = 1008,
-        reason: str = "Upload limit exceeded or insufficient resources",
-    ) -> None:
-        """It accepts the socket and closes it: no place, or not enough memory. The file stays pending."""
-        self._closures += [(code, reason)] * times
-
-    def becomes_anonymous(self) -> None:
-        """Tokens are not what they were: whoever shows one is nobody at initiate, and is not told."""
-        self._faults.add("becomes_anonymous")
-
-    def forgets_tokens(self) -> None:
-        """The secret was changed: the tokens that are out are nobody's, and only `/users/me` says so."""
-        self.tokens.clear()
-
-    def cancels_partly(self) -> None:
-        """A batch is cancelled file by file, and it stops halfway."""
-        self._faults.add("cancels_partly")
-
-    def cancel_answers_500(self) -> None:
-        """`Failed to update file status`."""
-        self._faults.add("cancel_answers_500")
-
-    def answers_200_with_error(self) -> None:
-        """Initiate is 200, with an error in its body."""
-        self._initiate_answers.append(JSONResponse({"error": "Failed to get storage: no such account"}))
-
-    def error_shape_of_middleware(self) -> None:
-        """An exception at initiate: not `detail`, but `error`."""
-        body = {"error": "Internal server error", "request_id": "req_74_2"}
-        self._initiate_answers.append(JSONResponse(body, 500))
-
-    def storage_busy(self) -> None:
-        """All storage accounts are busy."""
-        words = "All storage accounts are currently busy or unavailable. Please try again in a minute."
-        self._initiate_answers.append(JSONResponse({"detail": words}, 503))
-
-    def refuses_initiate(self, status: int, detail: object) -> None:
-        """Initiate is refused with these words."""
-        self._initiate_answers.append(JSONResponse({"detail": detail}, status))
-
-    def tells_no_progress(self) -> None:
-        """Not a word before the end."""
-        self._faults.add("no_progress")
-
-    def speaks_in_strings(self) -> None:
-        """`PROGRESS:50` instead of JSON, and words that nobody knows."""
-        self._faults.add("strings")
-
-    def takes_frames_of_4_mib_only(self) -> None:
-        """The streaming processor: every frame but the last must be exactly 4 MiB."""
-        self._faults.add("streaming")
-
-    def cuts_at(self, size_bytes: int) -> None:
-        """The network drops the next socket after so many bytes."""
-        self._cut_at = size_bytes
-
-    def has_no_openapi(self) -> None:
-        """The description of its API is switched off."""
-        self._faults.add("no_openapi")
-
-    def has_no_parallel_socket(self) -> None:
-        """Only `/ws_api/upload` is there; the other's handshake is 403."""
-        self._faults.add("no_parallel")
-
-    def has_no_cancel(self) -> None:
-        """As it was before the cancel endpoints were made."""
-        self._faults.add("no_cancel")
-
-    def limits_anonymous(self) -> None:
-        """As in production: 2 GiB a day for whoever is nobody."""
-        self.limits = {
-            "daily_limit_bytes": 2 * 2**30, "daily_limit_gb": 2, "current_usage_bytes": 0, "remaining_bytes": 2 * 2**30,
-            "user_type": "anonymous",
-        }  # fmt: skip
-
-    def arrives(self, size_bytes: int) -> asyncio.Event:
-        """Return an event that is set when some file has so many bytes here."""
-        return self.at_byte.setdefault(size_bytes, asyncio.Event())
-
-    def fail_next(self, method: str, path_prefix: str, *faults: str) -> None:
-        """Play generic faults (fake_server.FAULTS) for the next requests of *method* below *path_prefix*, one each."""
-        self._front.planned += [(method, path_prefix, FAULTS[name]) for name in faults]
+        self._front = Front(self.requests, self.planned)
+        self._server: Uvicorn | None = None
 
     # What a test looks at
 
@@ -252,8 +90,7 @@ class FakeDirectDrive:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for held in (self.announce, self.accept, self.finalise, self.read):
-            held.set()
+        self.let_go()
         await self._front.__aexit__(kind, error, trace)
         await self._stop()
 
@@ -264,7 +101,7 @@ class FakeDirectDrive:
         await self._start()
 
     async def _start(self) -> None:
-        self._server = _Uvicorn(self._app())
+        self._server = Uvicorn(self._app())
         self._front.upstream = await self._server.start()
 
     async def _stop(self) -> None:
@@ -274,7 +111,7 @@ class FakeDirectDrive:
     def _app(self) -> Starlette:
         v1 = "/api/v1"
         routes = [
-            Route("/", self._root),
+            Route("/", root),
             Route("/openapi.json", self._openapi),
             Route(f"{v1}/auth/token", self._token, methods=["POST"]),
             Route(f"{v1}/auth/users/me", self._me),
@@ -297,9 +134,6 @@ class FakeDirectDrive:
         return Starlette(routes=routes)
 
     # HTTP
-
-    async def _root(self, _request: Request) -> Response:
-        return JSONResponse({"message": "Welcome to the File Transfer API"})
 
     async def _openapi(self, _request: Request) -> Response:
         if "no_openapi" in self._faults:
@@ -334,8 +168,8 @@ class FakeDirectDrive:
     async def _initiate(self, request: Request) -> Response:
         body = await request.json()
         await self.announce.wait()
-        refusal = _invalid([body]) or (self._initiate_answers.pop(0) if self._initiate_answers else None)
-        refusal = refusal or _dangerous([body], together=False)
+        refusal = invalid([body]) or (self._initiate_answers.pop(0) if self._initiate_answers else None)
+        refusal = refusal or dangerous([body], together=False)
         if refusal is not None:
             return refusal
         file = self._create(request, body, None)
@@ -345,8 +179,8 @@ class FakeDirectDrive:
     async def _initiate_batch(self, request: Request) -> Response:
         wanted = (await request.json())["files"]
         await self.announce.wait()
-        refusal = _invalid(wanted) or (self._initiate_answers.pop(0) if self._initiate_answers else None)
-        refusal = refusal or _dangerous(wanted, together=True)
+        refusal = invalid(wanted) or (self._initiate_answers.pop(0) if self._initiate_answers else None)
+        refusal = refusal or dangerous(wanted, together=True)
         if refusal is not None:
             return refusal
         batch_id = str(uuid4())
@@ -365,7 +199,7 @@ class FakeDirectDrive:
 
     def _create(self, request: Request, body: dict[str, Any], batch: str | None) -> FakeFile:
         owner = None if "becomes_anonymous" in self._faults else self._who(request)
-        name = _sanitised(body["filename"])
+        name = sanitised(body["filename"])
         file = FakeFile(str(uuid4()), body["filename"], name, body["size"], owner, batch)
         session = secrets.token_hex(16)
         file.upload_url = f"https://drive.example/upload?uploadType=resumable&upload_id={session}&x=a+b%20c"
@@ -380,13 +214,13 @@ class FakeDirectDrive:
             return Response(
                 "Internal Server Error", 500, media_type="text/plain"
             )  # its model has no such word
-        return JSONResponse(_record(file))
+        return JSONResponse(record(file))
 
     async def _batch(self, request: Request) -> Response:
         found = self.batches.get(request.path_params["batch_id"])
         if not found:
             return JSONResponse({"detail": "Batch not found"}, 404)
-        return JSONResponse([_record(self.files[file_id]) for file_id in found])
+        return JSONResponse([record(self.files[file_id]) for file_id in found])
 
     async def _cancel(self, request: Request) -> Response:
         if "no_cancel" in self._faults:
@@ -563,162 +397,3 @@ class FakeDirectDrive:
 
 class _StorageError(Exception):
     """What the storage behind it said."""
-
-
-class Front(FakeServer):
-    """Sees every request first: plays the generic faults, and can cut what is open."""
-
-    def __init__(self, fake: FakeDirectDrive) -> None:
-        super().__init__("http://127.0.0.1:1")
-        self.fake = fake
-        self.planned: list[tuple[str, str, Fault]] = []
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    @property
-    def upstream(self) -> tuple[str, int]:
-        """Where the application is."""
-        host, port = self._upstream
-        return host or "", port or 0
-
-    @upstream.setter
-    def upstream(self, address: tuple[str, int]) -> None:
-        self._upstream = address
-
-    def cut_all(self) -> None:
-        """Reset every connection."""
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            seen = _parse(head)
-            self.seen.append(seen)
-            self.fake.requests.append(f"{seen.method} {seen.path.partition('?')[0]}")
-            fault = self._planned(seen.method, seen.path)
-            if fault is not None:
-                await self._play(fault, head, reader, writer, int(seen.headers.get("content-length", "0")))
-            elif "upgrade" in seen.headers:
-                await self._tunnel(head, reader, writer)
-            else:
-                length = int(seen.headers.get("content-length", "0"))
-                writer.write(await self._ask_upstream(head, reader, length))
-                await writer.drain()
-        finally:
-            self._writers.discard(writer)
-
-    def _planned(self, method: str, path: str) -> Fault | None:
-        for plan in self.planned:
-            if plan[0] == method and path.startswith(plan[1]):
-                self.planned.remove(plan)
-                return plan[2]
-        return None
-
-    async def _play(
-        self,
-        fault: Fault,
-        head: bytes,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        length: int,
-    ) -> None:
-        if fault.forward:
-            await self._ask_upstream(head, reader, length)
-        elif fault.body is Body.FIRST:
-            await reader.readexactly(length)
-        writer.write(fault.answer)
-        await writer.drain()
-        if fault.hang:
-            await asyncio.Event().wait()
-
-    async def _tunnel(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection(*self._upstream)
-        self._writers.add(up_writer)
-        up_writer.write(head)
-        try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(_pour(reader, up_writer))
-                both.create_task(_pour(up_reader, writer))
-        finally:
-            self._writers.discard(up_writer)
-            up_writer.close()
-
-
-async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        async for block in _blocks(reader):
-            writer.write(block)
-            await writer.drain()
-    with contextlib.suppress(ConnectionError, OSError):
-        writer.write_eof()
-
-
-async def _blocks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    while block := await reader.read(65536):
-        yield block
-
-
-class _Uvicorn(uvicorn.Server):
-    """Starts in the loop that runs, and takes no signals."""
-
-    def __init__(self, app: Starlette) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))
-        self._task: asyncio.Task[None] | None = None
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """None of them."""
-        yield
-
-    async def start(self) -> tuple[str, int]:
-        """Return the address, once it listens."""
-        listening = socket.create_server(("127.0.0.1", 0))
-        self._task = asyncio.create_task(self.serve([listening]))
-        while not self.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.001)
-        host, port = listening.getsockname()
-        return host, port
-
-    async def stop(self) -> None:
-        """End at once."""
-        assert self._task is not None
-        self.should_exit = self.force_exit = True
-        await self._task
-
-
-def _record(file: FakeFile) -> dict[str, Any]:
-    return {
-        "_id": file.id, "filename": file.name, "original_filename": file.original, "size_bytes": file.size,
-        "content_type": "", "upload_date": "2026-11-21T01:37:52.714000", "status": file.status, "owner_id": file.owner,
-        "is_anonymous": file.owner is None, "batch_id": file.batch,
-    }  # fmt: skip
-
-
-def _sanitised(filename: str) -> str:
-    name = re.sub(r"[/\\]", "_", filename).replace("..", "_")
-    name = re.sub(r'[<>:"|?*]', "_", re.sub(r"[\x00-\x1f\x7f]", "", name))
-    return f"file_{name[1:]}" if name.startswith(".") else name
-
-
-def _invalid(wanted: list[dict[str, Any]]) -> Response | None:
-    for body in wanted:
-        if not body:
-            missing = [{"type": "missing", "loc": ["body", "filename"], "msg": "Field required"}]
-            return JSONResponse({"detail": missing}, 422)
-        if not 0 < body["size"] <= _MOST_BYTES:
-            wrong = [
-                {"type": "greater_than", "loc": ["body", "size"], "msg": "Input should be greater than 0"}
-            ]
-            return JSONResponse({"detail": wrong}, 422)
-    return None
-
-
-def _dangerous(wanted: list[dict[str, Any]], *, together: bool) -> Response | None:
-    for body in wanted:
-        if body["filename"].lower().endswith(_BLOCKED):
-            words = f"File type '.{body['filename'].rpartition('.')[2]}' is not allowed for security reasons"
-            if together:
-                words = f"Upload rejected: dangerous file '{body['filename']}' detected. {words}"
-            return JSONResponse({"detail": words}, 400)
-    return None

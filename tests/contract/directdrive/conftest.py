@@ -1,4 +1,4 @@
-"""A real server of ours for the tests of a module, and an account at its DirectDrive API for each test."""
+"""A real server of ours for the tests of a module, an account there for each test, and the fakes of the originals."""
 
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.support.directdrive_sender import PASSWORD, Courier, open_courier
+from tests.support.directdrive_server import FakeDirectDrive, Generation
 from tests.support.server import ServerProcess
 
 
@@ -41,3 +42,24 @@ async def nobody(server: ServerProcess) -> AsyncIterator[Courier]:
     """A sender without a name."""
     async with open_courier(f"{server.url}/directdrive") as opened:
         yield opened
+
+
+@pytest.fixture(params=list(Generation), ids=lambda generation: generation.name)
+async def fake(request: pytest.FixtureRequest) -> AsyncIterator[FakeDirectDrive]:
+    """The server of each generation."""
+    async with FakeDirectDrive(request.param) as running:
+        yield running
+
+
+@pytest.fixture
+async def newest() -> AsyncIterator[FakeDirectDrive]:
+    """The newest server."""
+    async with FakeDirectDrive() as running:
+        yield running
+
+
+@pytest.fixture
+async def oldest() -> AsyncIterator[FakeDirectDrive]:
+    """The older server."""
+    async with FakeDirectDrive(Generation.OLD) as running:
+        yield running

@@ -30,20 +30,6 @@ async def house_of(
         yield house
 
 
-@pytest.fixture(params=list(Generation), ids=lambda generation: generation.name)
-async def fake(request: pytest.FixtureRequest) -> AsyncIterator[FakeDirectDrive]:
-    """The server of each generation."""
-    async with FakeDirectDrive(request.param) as running:
-        yield running
-
-
-@pytest.fixture
-async def newest() -> AsyncIterator[FakeDirectDrive]:
-    """The newest server."""
-    async with FakeDirectDrive() as running:
-        yield running
-
-
 def told(house: House, batch: Batch) -> dict[str, tuple[TransferState, str]]:
     """Return what the window says of each file."""
     now = house.clock.now()
@@ -109,7 +95,7 @@ async def test_a_storage_that_fails_after_100_is_told_and_tried_again(
         batch = await dropped(house, tmp_path / "Photos", [10])
         await house.reach(batch, S.WAITING)
         state, words = told(house, batch)["f0"]
-        fake._faults.clear()
+        fake.work_again()
         await house.clock.advance(2)
         await house.over(batch)
         assert house.states(batch) == {"f0": S.COMPLETED}

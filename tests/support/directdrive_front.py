@@ -1,0 +1,135 @@
+"""What stands before the fake of DirectDrive: it sees every request, plays the generic faults, and can cut what is open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+
+from tests.support.fake_server import Body, FakeServer, Fault, _parse
+
+
+class Front(FakeServer):
+    """Sees every request first: plays the generic faults, and can cut what is open."""
+
+    def __init__(self, requests: list[str], planned: list[tuple[str, str, Fault]]) -> None:
+        super().__init__("http://127.0.0.1:1")
+        self._requests = requests
+        self._to_play = planned
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    @property
+    def upstream(self) -> tuple[str, int]:
+        """Where the application is."""
+        host, port = self._upstream
+        return host or "", port or 0
+
+    @upstream.setter
+    def upstream(self, address: tuple[str, int]) -> None:
+        self._upstream = address
+
+    def cut_all(self) -> None:
+        """Reset every connection."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            seen = _parse(head)
+            self.seen.append(seen)
+            self._requests.append(f"{seen.method} {seen.path.partition('?')[0]}")
+            fault = self._planned(seen.method, seen.path)
+            if fault is not None:
+                await self._play(fault, head, reader, writer, int(seen.headers.get("content-length", "0")))
+            elif "upgrade" in seen.headers:
+                await self._tunnel(head, reader, writer)
+            else:
+                length = int(seen.headers.get("content-length", "0"))
+                writer.write(await self._ask_upstream(head, reader, length))
+                await writer.drain()
+        finally:
+            self._writers.discard(writer)
+
+    def _planned(self, method: str, path: str) -> Fault | None:
+        for plan in self._to_play:
+            if plan[0] == method and path.startswith(plan[1]):
+                self._to_play.remove(plan)
+                return plan[2]
+        return None
+
+    async def _play(
+        self,
+        fault: Fault,
+        head: bytes,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        length: int,
+    ) -> None:
+        if fault.forward:
+            await self._ask_upstream(head, reader, length)
+        elif fault.body is Body.FIRST:
+            await reader.readexactly(length)
+        writer.write(fault.answer)
+        await writer.drain()
+        if fault.hang:
+            await asyncio.Event().wait()
+
+    async def _tunnel(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection(*self._upstream)
+        self._writers.add(up_writer)
+        up_writer.write(head)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_pour(reader, up_writer))
+                both.create_task(_pour(up_reader, writer))
+        finally:
+            self._writers.discard(up_writer)
+            up_writer.close()
+
+
+async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        async for block in _blocks(reader):
+            writer.write(block)
+            await writer.drain()
+    with contextlib.suppress(ConnectionError, OSError):
+        writer.write_eof()
+
+
+async def _blocks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while block := await reader.read(65536):
+        yield block
+
+
+class Uvicorn(uvicorn.Server):
+    """Starts in the loop that runs, and takes no signals."""
+
+    def __init__(self, app: Starlette) -> None:
+        super().__init__(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))
+        self._task: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None of them."""
+        yield
+
+    async def start(self) -> tuple[str, int]:
+        """Return the address, once it listens."""
+        listening = socket.create_server(("127.0.0.1", 0))
+        self._task = asyncio.create_task(self.serve([listening]))
+        while not self.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.001)
+        host, port = listening.getsockname()
+        return host, port
+
+    async def stop(self) -> None:
+        """End at once."""
+        assert self._task is not None
+        self.should_exit = self.force_exit = True
+        await self._task
