@@ -143,7 +143,7 @@ def _add_upload(server: MCPServer[Any], session: Session) -> None:
         profile_id = await session.server(server)
         target = await session.target(profile_id, None)
         batch_id = await session.manager.add(paths, profile_id, batch_name, target)
-        view = await _wait(session, batch_id, lambda b: b.state is not BatchState.SCANNING, _LONGEST_SCAN_S)
+        view = await _wait(session, batch_id, lambda b: b.report is not None or _is_over(b), _LONGEST_SCAN_S)
         await refuse_empty(session, view)
         return flat_batch_json(view, time.time())
 
