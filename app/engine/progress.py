@@ -17,6 +17,9 @@ from app.engine.gates import Gate
 _S = TransferState
 _MOVING = frozenset({BatchState.UPLOADING, BatchState.SCANNING, BatchState.QUEUED})
 
+REMOVED_SERVER = "A removed server"
+"""How a batch names its server when nobody knows that any more."""
+
 
 class ProgressLedger:
     """Marks of what changed since the last frame, and the meters behind the speeds."""
@@ -152,7 +155,7 @@ class ProgressLedger:
         return BatchView(
             id=batch.id,
             name=batch.name,
-            server=next((s.name for s in servers if s.profile_id == batch.profile_id), batch.profile_id),
+            server=next((s.name for s in servers if s.profile_id == batch.profile_id), REMOVED_SERVER),
             state=state,
             files=files,
             total_files=total_files,

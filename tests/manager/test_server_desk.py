@@ -193,11 +193,12 @@ async def test_the_batches_of_a_removed_server_wait_for_it_to_be_added_again(
         batch = await house.uploads.add([str(tmp_path / "Photos")], profile.id, tmp_path.name)
         await house.uploads.wait_idle([batch])
         await house.uploads.remove_server(profile.id)
-        waiting = (await house.state(batch), await house.uploads.profiles())
+        (view,) = await house.uploads.batches()
+        waiting = (view.state, view.server, await house.uploads.profiles())
         await house.saved(server.url, server.token)
         await house.uploads.wait_idle([batch])
         assert (waiting, house.notices(), await house.state(batch)) == (
-            (B.WAITING, ()),
+            (B.WAITING, "A removed server", ()),
             ["1 unfinished batch for Lab stays and waits. Add the same server again to go on, or cancel."],
             B.COMPLETED,
         )
