@@ -144,22 +144,17 @@ class HubServer:
     async def delete_files(self, remote_ids: Sequence[str]) -> None:
         """Delete stored images, a hundred a request (DeleteServer.delete_files)."""
         wanted = [told for each in remote_ids if (told := remote_id_of(each)) is not None]
-        stored = [each for each in wanted if each.kind is not Kind.UPLOAD]
-        stored += [
-            found for each in wanted if each.kind is Kind.UPLOAD and (found := await self._brought(each))
+        known = [each for each in wanted if each.kind in (Kind.IMAGE, Kind.VIDEO)]
+        brought = [
+            await self._asking.brought(each) for each in wanted if each.kind in (Kind.UPLOAD, Kind.CUT)
         ]
+        stored = known + [each for each in brought if each is not None]
         for project in sorted({each.project for each in stored}):
             ids = list(dict.fromkeys(each.id for each in stored if each.project == project))
             for at in range(0, len(ids), PAGE):
                 await self._delete(project, ids[at : at + PAGE])
         for each in stored:
             self._line.claims.drop(each)
-
-    async def _brought(self, wanted: RemoteId) -> RemoteId | None:
-        """Return the image that a request of ours has brought for one file."""
-        upload = await self._asking.upload(wanted)
-        picture = await self._asking.picture(wanted, upload) if upload is not None else None
-        return RemoteId(wanted.project, picture.kind, picture.id) if picture is not None else None
 
     async def _delete(self, project: str, ids: Sequence[str]) -> None:
         payload = {"imageIds": ids, "projectId": project}

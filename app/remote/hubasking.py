@@ -82,6 +82,9 @@ class Asking:
         """Read one file back."""
         if wanted.kind is Kind.UPLOAD:
             return await self._file_of_upload(wanted)
+        if wanted.kind is Kind.CUT:
+            found = await self.brought(wanted)
+            return RemoteFile(str(wanted), RemoteState.STORED if found else RemoteState.PROCESSING)
         answer = await self.answer("GET", f"projects/{wanted.project}/images/{wanted.id}")
         if answer.status == 400 or hubfields.is_no_project(answer):
             return RemoteFile(str(wanted), RemoteState.UNKNOWN)
@@ -104,6 +107,17 @@ class Asking:
             return None
         return hubfields.record_of(hubfields.data_of(self.require(answer)))
 
+    async def brought(self, wanted: RemoteId) -> RemoteId | None:
+        """Return the id of the image that an upload or a cut request has brought for one of its files."""
+        if wanted.kind is Kind.UPLOAD:
+            upload = await self.upload(wanted)
+            picture = await self.picture(wanted, upload) if upload is not None else None
+        else:
+            since = int(wanted.id) if wanted.id.isdecimal() else 0
+            listed = [each async for each in self._since(wanted.project, since - CLOCKS_DIFFER_S)]
+            picture = next((each for each in listed if each.may_be(wanted.name, wanted.size_bytes)), None)
+        return RemoteId(wanted.project, picture.kind, picture.id) if picture is not None else None
+
     async def picture(self, wanted: RemoteId, upload: Mapping[str, Any]) -> Picture | None:
         """Return the image that a completed request has brought for one of its files; *upload* is the request's record."""
         begun_at, ended_at = epoch_of(upload.get("createdAt")), epoch_of(upload.get("completedAt"))
@@ -113,35 +127,37 @@ class Asking:
         return None
 
     async def find(self, outgoings: Sequence[Outgoing]) -> dict[str, RemoteFile]:
-        """Find files by name, size and time in their projects, and wait for those that may yet be stored (FindServer.find)."""
+        """Find files by name, size and time in their projects, and wait for those that may yet be stored (FindServer.find).
+
+        What may come much later is told as PROCESSING, under an id by which it can be looked for.
+        """
         await self._line.settled()
-        found: dict[str, RemoteFile] = {}
+        found = {
+            each.key: known for each in outgoings if (known := self._line.claims.of(each.key)) is not None
+        }
         while True:
-            missing = [each for each in outgoings if each.key not in found]
-            fresh = await self._find(missing)
+            fresh = await self._look_for([each for each in outgoings if each.key not in found])
             found |= fresh
-            missing = [each for each in missing if each.key not in fresh]
+            missing = [each for each in outgoings if each.key not in found]
             if fresh:
                 self._line.doubts.again(each.key for each in missing)
             left_s = self._line.doubts.left_s(missing)
             if not 0 < left_s <= LONGEST_WAIT_S:
-                return found
+                break
             await self._line.news(min(self._line.pace.look_again_s, left_s))
+        stored = {each.key: _stored(found[each.key], each) for each in outgoings if each.key in found}
+        return stored | {each.key: _cut(each) for each in missing if self._line.doubts.left_s([each]) > 0}
 
-    async def _find(self, outgoings: Sequence[Outgoing]) -> dict[str, RemoteFile]:
-        claims = self._line.claims
-        known = {each.key: claimed for each in outgoings if (claimed := claims.of(each.key)) is not None}
-        lost = [each for each in outgoings if each.key not in known and each.begun_at is not None]
+    async def _look_for(self, outgoings: Sequence[Outgoing]) -> dict[str, RemoteId]:
+        """List the projects of these files once; what is found is theirs from now on."""
+        found: dict[str, RemoteId] = {}
+        lost = [each for each in outgoings if each.begun_at is not None]
         for project in sorted({each.target for each in lost if each.target}):
             here = [each for each in lost if each.target == project]
             for key, picture in match(here, await self._free(project, here)).items():
-                known[key] = RemoteId(project, picture.kind, picture.id)
-                claims.claim(key, known[key], was_found=True)
-        sizes = {each.key: each.size_bytes for each in outgoings}
-        return {
-            key: RemoteFile(str(remote_id), RemoteState.STORED, sizes[key], sizes[key])
-            for key, remote_id in known.items()
-        }
+                found[key] = RemoteId(project, picture.kind, picture.id)
+                self._line.claims.claim(key, found[key], was_found=True)
+        return found
 
     async def _free(self, project: str, outgoings: Sequence[Outgoing]) -> list[Picture]:
         """Return the images since the first of these files began that are no other file's."""
@@ -170,3 +186,12 @@ class Asking:
                 yield replace(picture, created_at=picture.created_at - skew_s)
             if len(records) < PAGE:
                 return
+
+
+def _stored(remote_id: RemoteId, outgoing: Outgoing) -> RemoteFile:
+    return RemoteFile(str(remote_id), RemoteState.STORED, outgoing.size_bytes, outgoing.size_bytes)
+
+
+def _cut(outgoing: Outgoing) -> RemoteFile:
+    cut = RemoteId(outgoing.target or "", Kind.CUT, str(int(outgoing.begun_at or 0))).of(outgoing)
+    return RemoteFile(str(cut), RemoteState.PROCESSING)

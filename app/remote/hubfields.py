@@ -57,9 +57,14 @@ _FRAME = " (frame 1)"
 
 
 class Kind(StrEnum):
-    """What a remote id names: a request under way (at servers that track them), an image, or a video's container."""
+    """What a remote id names: a request under way (at servers that track them), an image, or a video's container.
+
+    ``cut``: a video whose sender has left, and that the server may be taking apart for minutes; its id is when it began,
+    in seconds of our clock.
+    """
 
     UPLOAD = "upload"
+    CUT = "cut"
     IMAGE = "image"
     VIDEO = "video"
 
@@ -68,7 +73,7 @@ class Kind(StrEnum):
 class RemoteId:
     """``<project>/<kind>/<id>``: everything that is needed to find it again.
 
-    That of an upload has ``/<size>/<name>`` behind it, for one request brings many files.
+    Those of an upload and a cut have ``/<size>/<name>`` behind them: the image's own id is not known.
     """
 
     project: str

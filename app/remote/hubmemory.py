@@ -4,9 +4,10 @@ request ──► answer: each image is claimed by its file           cut or ans
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from app.remote.account import Account, Notes
+from app.remote.account import Notes
 from app.remote.base import Outgoing
 from app.remote.hubfields import Picture, RemoteId, name_of, remote_id_of
 
@@ -15,39 +16,49 @@ _MOST_NOTED = 2_000
 _NOTED = "claimed_images"
 
 
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """Begun at two times: our own clock may be set, and the other one stands still while the computer sleeps."""
+
+    at: float
+    at_ticks: float
+    quiet_s: float
+
+
 class Doubts:
     """Files of which nobody knows yet whether the server will store them: their bytes went out, no answer came."""
 
-    def __init__(self, account: Account, settle_s: float) -> None:
-        self._settle_s = settle_s
-        self._until: dict[str, tuple[float, float]] = {}
-        self._made_at, self._made_now = time.monotonic(), account.now()
+    def __init__(self, now: Callable[[], float], settle_s: float) -> None:
+        self._now = now
+        self._doubts: dict[str, _Doubt] = {}
+        self._of_before = self._from_now(settle_s)
 
     def add(self, keys: Iterable[str], quiet_s: float) -> None:
         """From now on these are in doubt, until nothing new of them has been seen for so long."""
-        now = time.monotonic()
-        self._until = {key: told for key, told in self._until.items() if told[0] > now}
-        self._until |= dict.fromkeys(keys, (now + quiet_s, quiet_s))
+        self._doubts = {key: doubt for key, doubt in self._doubts.items() if self._left_s(doubt) > 0}
+        self._doubts |= dict.fromkeys(keys, self._from_now(quiet_s))
 
     def again(self, keys: Iterable[str]) -> None:
         """Another file of their request has appeared: the server is at it."""
-        now = time.monotonic()
         for key in keys:
-            if key in self._until:
-                quiet_s = self._until[key][1]
-                self._until[key] = now + quiet_s, quiet_s
+            if key in self._doubts:
+                self._doubts[key] = self._from_now(self._doubts[key].quiet_s)
 
     def left_s(self, outgoings: Iterable[Outgoing]) -> float:
         """Return how long the last of these files stays in doubt, at most 0 if none is."""
-        now = time.monotonic()
-        return max((self._ends(each) - now for each in outgoings), default=0.0)
+        doubts = [self._doubts.get(each.key) or self._doubt_of_before(each) for each in outgoings]
+        return max((self._left_s(doubt) for doubt in doubts if doubt is not None), default=0.0)
 
-    def _ends(self, outgoing: Outgoing) -> float:
-        if outgoing.key in self._until:
-            return self._until[outgoing.key][0]
-        # An earlier run of the program may have ended a moment ago, with the request under way.
-        is_of_before = outgoing.begun_at is not None and outgoing.begun_at < self._made_now
-        return self._made_at + self._settle_s if is_of_before else self._made_at
+    def _doubt_of_before(self, outgoing: Outgoing) -> _Doubt | None:
+        """An earlier run of the program may have ended a moment ago, with the request under way."""
+        begun_at = outgoing.begun_at
+        return self._of_before if begun_at is not None and begun_at < self._of_before.at else None
+
+    def _from_now(self, quiet_s: float) -> _Doubt:
+        return _Doubt(self._now(), time.monotonic(), quiet_s)
+
+    def _left_s(self, doubt: _Doubt) -> float:
+        return doubt.quiet_s - max(self._now() - doubt.at, time.monotonic() - doubt.at_ticks)
 
 
 class Claims:

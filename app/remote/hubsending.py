@@ -28,6 +28,8 @@ from app.remote.multipart import FilePart, Multipart
 _K = FailureKind
 _Results = dict[str, Sent | Failure]
 _NOTHING_WENT = frozenset({_K.UNREACHABLE, _K.SIGN_IN, _K.TLS})
+_MAY_HAVE_STORED = frozenset({500, 502, 504})
+"""Of a 503 the server itself, or nginx with too many requests, says that it did nothing."""
 _CANCELLING_AGAIN_S = 2.0
 _IN_DOUBT = "the server may still be storing what was sent before"
 
@@ -67,7 +69,7 @@ class Sending:
         results: _Results = {}
         for outgoing in outgoings:
             named = remote_id_of(outgoing.remote_id or "")
-            if named is not None and named.kind is not Kind.UPLOAD:
+            if named is not None and named.kind in (Kind.IMAGE, Kind.VIDEO):
                 seen = await self._asking.file(named)
                 if seen.state is RemoteState.STORED:
                     results[outgoing.key] = Sent(str(named), "was_there")
@@ -75,7 +77,11 @@ class Sending:
         gone = await self._cancelled({each.remote_id or "" for each in lost})
         lost = [each for each in lost if each.remote_id not in gone]
         found = await self._asking.find([*lost, *(each for each in outgoings if each.begun_at is None)])
-        results |= {key: Sent(seen.remote_id, "was_there") for key, seen in found.items()}
+        results |= {
+            key: Sent(seen.remote_id, "was_there")
+            for key, seen in found.items()
+            if seen.state is RemoteState.STORED
+        }
         left_s = self._line.doubts.left_s(each for each in lost if each.key not in results)
         if left_s > 0:
             raise TransferError(Failure(_K.CONFLICT, _IN_DOUBT, retry_after_s=left_s))
@@ -217,7 +223,7 @@ class Sending:
         except TransferError:
             self._was_cut(keys, form, pace.video_gave_up_s if kind is Kind.VIDEO else pace.gave_up_s)
             raise
-        if answer.status >= 500:
+        if answer.status in _MAY_HAVE_STORED:
             self._was_cut(keys, form, pace.video_gave_up_s if kind is Kind.VIDEO else pace.gave_up_s)
         if answer.status == 409 and self._line.has_cancel:
             raise CancelledElsewhereError(answer.code)

@@ -17,7 +17,7 @@ from tests.support.clock import TestClock
 from tests.support.engine_house import House, open_house
 from tests.support.vuemantics_sender import MemoryFeed
 
-QUICK = Pace(settle_s=0.3, gave_up_s=0.4, look_again_s=0.03)
+QUICK = Pace(settle_s=0.3, gave_up_s=2.0, look_again_s=0.03)
 """The waits of a server that is on this machine."""
 
 
@@ -92,6 +92,11 @@ async def open_hub_house(
     async with open_house(home, connect, clock, parcel=parcel) as house:
         yield house
     await line.aclose()
+
+
+def turn(clock: TestClock, seconds: float) -> None:
+    """Turn the clock where nobody waits for it."""
+    clock._now += seconds
 
 
 def told(house: House, batch: Batch) -> dict[str, tuple[TransferState, str]]:

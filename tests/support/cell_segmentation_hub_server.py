@@ -37,6 +37,7 @@ from tests.support.cell_segmentation_hub_answers import (
 )
 from tests.support.clock import until
 from tests.support.edge import Edge
+from tests.support.fake_server import reply
 from tests.support.uvicorn_here import UvicornHere
 
 TYPES = frozenset(f"image/{name}" for name in "png jpeg jpg webp bmp x-ms-bmp x-bmp tiff tif gif".split())
@@ -58,6 +59,8 @@ class FakeHub:
         self.images: list[Image] = []
         self.received: list[int] = []
         """How many bytes of each upload were taken into memory."""
+        self.said: list[str] = []
+        """What clients said on their sockets once they were let in."""
         self.refreshes = self.refused_refreshes = self.sign_ins = self.refused_sign_ins = 0
         self.sockets_opened = self.handshakes = 0
         self._clock_is_off_s = 0.0
@@ -71,6 +74,9 @@ class FakeHub:
         self._unstorable: set[str] = set()
         self._may_store = asyncio.Event()
         self._may_store.set()
+        self._picture_s = 0.0
+        self._may_read = asyncio.Event()
+        self._may_read.set()
         self._storing: set[asyncio.Task[Any]] = set()
         self._sockets: set[WebSocket] = set()
         self._edge = Edge(Starlette(routes=self._routes(), exception_handlers={HTTPException: self._unknown}))
@@ -91,6 +97,7 @@ class FakeHub:
     async def __aexit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        self._may_read.set()
         self._may_store.set()
         await asyncio.gather(*self._storing, return_exceptions=True)
         await self._server.stop()
@@ -125,6 +132,10 @@ class FakeHub:
     def nginx_keeps_what_is_aborted(self) -> None:
         """nginx had the whole body and the backend nothing of it when the sender left: nothing is stored."""
         self._faults.add("nginx_keeps")
+
+    def no_fault(self) -> None:
+        """From now on it is well."""
+        self._faults.clear()
 
     def answers_504_but_stores(self) -> None:
         """nginx gives the next upload up; the backend stores it a moment later."""
@@ -166,6 +177,18 @@ class FakeHub:
         """What arrives waits before it is stored."""
         self._may_store.clear() if is_held else self._may_store.set()
 
+    def takes_s_a_picture(self, seconds: float) -> None:
+        """Each picture takes so long to be stored."""
+        self._picture_s = seconds
+
+    def holds_reading(self, is_held: bool = True) -> None:
+        """Bodies that come wait before they are read: what is larger than the buffers on the way gets stuck."""
+        self._may_read.clear() if is_held else self._may_read.set()
+
+    async def begun(self, uploads: int = 1) -> None:
+        """Wait until so many uploads have been asked for."""
+        await until(lambda: self.asked("POST", "/images") + self.asked("POST", "/videos") >= uploads)
+
     def before_cookies(self) -> None:
         """As before a9e7511a: tokens in the body of the sign-in, and in the Authorization header."""
         self._faults.add("bearer")
@@ -178,6 +201,10 @@ class FakeHub:
     def token_expires(self) -> None:
         """The access tokens given so far have expired."""
         self._good.clear()
+
+    def refuses_the_token_in_mid_body(self) -> None:
+        """The next upload is refused with 401 while its body is on the way, and the connection closed."""
+        self._faults.add("401")
 
     def tokens_live(self, seconds: float) -> None:
         """How long the next access tokens live."""
@@ -206,6 +233,11 @@ class FakeHub:
         """Close the open sockets."""
         for socket in list(self._sockets):
             await socket.close(1012)
+
+    async def says_to_the_sockets(self, packet: str) -> None:
+        """Send a raw packet of Engine.IO."""
+        for socket in list(self._sockets):
+            await socket.send_text(packet)
 
     async def connected(self, sockets: int = 1) -> None:
         """Wait until so many sockets have been opened since the start, and one is open."""
@@ -368,6 +400,7 @@ class FakeHub:
     # Uploads
 
     async def _parts(self, request: Request) -> list[Part]:
+        await self._may_read.wait()
         body = await request.body()  # memory storage: everything, before anything is looked at
         self.received.append(len(body))
         kind = request.headers["content-type"]
@@ -393,6 +426,13 @@ class FakeHub:
                 raise Refusal(400, "BAD_REQUEST", f"Invalid file type: {part.media_type}")
 
     async def _upload(self, request: Request) -> Response:
+        if self._plays("401"):
+            self._good.clear()
+            await request.receive()
+            transport = request.receive.__self__.transport  # type: ignore[attr-defined] # uvicorn's cycle
+            transport.write(reply("401 Unauthorized", '{"success":false,"error":"x","code":"UNAUTHORIZED"}'))
+            transport.close()
+            raise ClientDisconnect
         parts = await self._parts(request)
         self._checked(parts)
         project = self._require_access(request)  # only now
@@ -438,6 +478,7 @@ class FakeHub:
         about = {"projectId": project, "batchId": batch, "filesTotal": len(parts)}
         for part in parts:
             await self._may_store.wait()
+            await asyncio.sleep(self._picture_s)
             progress = {**about, "filename": part.name, "fileSize": len(part.content)}
             await self._tell("uploadProgress", {**progress, "progress": 50, "currentFileStatus": "uploading"})
             if part.name in self._unstorable:
@@ -519,7 +560,7 @@ class FakeHub:
             self.sockets_opened += 1
             self._sockets.add(socket)
             while True:
-                await socket.receive_text()
+                self.said.append(await socket.receive_text())
         except WebSocketDisconnect:
             return
         finally:
