@@ -24,6 +24,7 @@ STATUS_KINDS: Mapping[int, FailureKind] = {
     412: _K.NOT_A_SERVER,  # tus: another version of the protocol
     413: _K.TOO_LARGE,
     414: _K.NAME_REFUSED,
+    420: _K.BUSY,  # what some send for 429
     423: _K.CONFLICT,
     425: _K.BUSY,
     429: _K.BUSY,

@@ -1,10 +1,13 @@
 """The tus dialect: any server that speaks tus 1.0.0, resumed by HEAD.
 
-new and at most 1 MiB ── POST with the body ─────────────────────────────────────► stored
-new and larger ───────── POST ── created(id) ──┐
-begun earlier ────────── HEAD ── offset ───────┴─► PATCH… ── PATCH of the last block ──► stored
-                           ▲                        │ 409: the server stands elsewhere
-                           └────────────────────────┘
+new ─────────── POST ── created(id) ──┐
+begun earlier ─ HEAD ── offset ───────┴─► PATCH… ── PATCH of the last block ──► stored
+                  ▲                        │ 409: the server stands elsewhere
+                  └────────────────────────┘
+new, at most 1 MiB, and the server makes one upload of one key: POST with the body ──► stored
+
+Elsewhere a file never goes with its creation: if that answer were lost, nobody could find the whole file that it left, and
+the next try would make a second one. A creation alone leaves an empty upload, which expires.
 """
 
 from app.domain.failure import Failure, FailureKind, RemoteGoneError, TransferError
@@ -25,13 +28,17 @@ class TusServer:
     """One connection to a tus server, for one worker (RemoteServer). Owns *http*.
 
     *files_path* is the absolute path of the resource that POST creates uploads at. A remote id is the part of an
-    upload's path after it.
+    upload's path after it. *creates_once*: the server honours Idempotency-Key.
     """
 
-    def __init__(self, http: Http, files_path: str, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+    def __init__(
+        self, http: Http, files_path: str, *, chunk_bytes: int = CHUNK_BYTES, creates_once: bool = False
+    ) -> None:
         self._http = http
         self._files_path = files_path
         self._chunk_bytes = chunk_bytes
+        self._creates_once = creates_once
+        self._checksum: str | None = None
         self._abilities: Abilities | None = None
         self._takes_body_at_once = False
 
@@ -55,7 +62,10 @@ class TusServer:
         if not answer.ok and answer.status not in (404, 405):
             raise self._http.failure(answer)
         self._abilities = self._promised(answer)
-        self._takes_body_at_once = "creation-with-upload" in tusfields.extensions_of(answer)
+        extensions = tusfields.extensions_of(answer)
+        self._takes_body_at_once = self._creates_once and "creation-with-upload" in extensions
+        if not self._creates_once:  # there the hash of the whole file is compared
+            self._checksum = tusfields.checksum_of(answer)
 
     async def send(self, outgoing: Outgoing, feed: Feed) -> Sent:
         """Send the file or the rest of it (RemoteServer.send)."""
@@ -202,8 +212,11 @@ class TusServer:
         headers = {**tusfields.VERSION, **tusfields.BODY_TYPE, "Upload-Offset": str(offset_bytes)}
         body = blocks.body(body_bytes)
         if body_bytes == left_bytes:
-            body = blocks.body_of(await self._last_block(blocks, left_bytes, feed))
+            block = await self._last_block(blocks, left_bytes, feed)
+            body = blocks.body_of(block)
             headers["Upload-SHA256"] = feed.sha256()
+            if self._checksum is not None:
+                headers["Upload-Checksum"] = tusfields.checksum(self._checksum, block)
         return await self._http.stream_body(
             "PATCH", self._path(remote_id), headers=headers, size_bytes=body_bytes, blocks=body
         )

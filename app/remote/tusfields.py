@@ -1,5 +1,6 @@
 """The header fields of tus 1.0.0, written and read. Pure. Source: https://tus.io/protocols/resumable-upload"""
 
+import hashlib
 from base64 import b64encode
 from collections.abc import Mapping
 from decimal import Decimal
@@ -59,14 +60,29 @@ def extensions_of(answer: Answer) -> frozenset[str]:
     return frozenset(answer.headers.get("tus-extension", "").replace(" ", "").split(","))
 
 
+def checksum_of(answer: Answer) -> str | None:
+    """Return the algorithm for Upload-Checksum that the answer to OPTIONS offers: sha256, else sha1; None for neither."""
+    if "checksum" not in extensions_of(answer):
+        return None
+    offered = answer.headers.get("tus-checksum-algorithm", "").replace(" ", "").lower().split(",")
+    return next((name for name in ("sha256", "sha1") if name in offered), None)
+
+
+def checksum(algorithm: str, block: bytes) -> str:
+    """Return Upload-Checksum for the body of one request."""
+    return f"{algorithm} {b64encode(hashlib.new(algorithm, block, usedforsecurity=False).digest()).decode()}"
+
+
 def remote_id_of(location: str, files_url: str) -> str:
     """Return the id in a Location: what follows ``files_url/``, or the whole path (it then begins with ``/``).
 
-    Only host and path count. A server behind a proxy may name the wrong scheme or port; another host would be given
-    our token and is refused with NOT_A_SERVER.
+    A bare name is below *files_url*, whether that ends with a slash or not; other relative ones are RFC 3986's. Only
+    host and path count. A server behind a proxy may name the wrong scheme or port; another host would be given our
+    token and is refused with NOT_A_SERVER.
     """
     files = urlsplit(files_url)
-    place = urlsplit(urljoin(files_url.rstrip("/") + "/", location))
+    is_bare = "/" not in location
+    place = urlsplit(urljoin(files_url.rstrip("/") + "/" if is_bare else files_url, location))
     if not location or place.hostname != files.hostname:
         raise TransferError(Failure(FailureKind.NOT_A_SERVER, "the server sends uploads to another host"))
     path = quote(place.path, safe="/%:@!$&'()*+,;=~") + (f"?{place.query}" if place.query else "")

@@ -94,7 +94,7 @@ class UphaulServer(TusServer):
     """One connection to our own server, for one worker: all powers of base.py. Without a *line* news are never early."""
 
     def __init__(self, http: Http, *, chunk_bytes: int = CHUNK_BYTES, line: UphaulLine | None = None) -> None:
-        super().__init__(http, f"{http.base_path}/files", chunk_bytes=chunk_bytes)
+        super().__init__(http, f"{http.base_path}/files", chunk_bytes=chunk_bytes, creates_once=True)
         self._api = f"{http.base_path}/api/v1"
         self._line = line
 

@@ -1,0 +1,302 @@
+"""Every dialect at every server that speaks it: how to start one, who one is there, and by which requests files go.
+
+``ours`` is the embedded server's API of that dialect; ``fake`` the pretended original of tests/support.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import httpx
+
+from app.domain.state import TransferState
+from app.remote.account import Account, Endpoint, Line
+from app.remote.base import RemoteServer, TargetServer
+from app.remote.directdrive import directdrive_line
+from app.remote.registry import (
+    CELL_SEGMENTATION_HUB,
+    DIRECTDRIVE,
+    DOORITO,
+    TUS,
+    UPHAUL,
+    VUEMANTICS,
+    dialect,
+)
+from app.remote.vuemantics import VuemanticsLine
+from tests.support import directdrive_sender, vuemantics_sender
+from tests.support.directdrive_server import FakeDirectDrive, Generation
+from tests.support.front import Door, LoseAnswer
+from tests.support.server import ServerProcess
+from tests.support.vuemantics_server import FakeVuemantics
+
+Stored = tuple[str, str]
+"""A whole file at a server: its name and its SHA-256."""
+USER, PASSWORD = "anna@example.org", "correct Horse-1"
+
+
+class Ours:
+    """Our server, and one user who has an account at every API of it: passwords are slow to check on purpose."""
+
+    def __init__(self, process: ServerProcess) -> None:
+        self.process = process
+
+    @cached_property
+    def user(self) -> str:
+        """Who that is."""
+        told = {"email": USER, "password": PASSWORD}
+        answer = httpx.post(f"{self.process.url}/vuemantics/v1/auth/register", json=told, trust_env=False)
+        assert answer.is_success, answer.text
+        return USER
+
+    def stored(self) -> list[Stored]:
+        """Return every file it keeps."""
+        paths = [path for path in self.process.files_dir.rglob("*") if path.is_file()]
+        return [(path.name, _sha256(path.read_bytes())) for path in paths]
+
+    async def restart(self) -> None:
+        """As a crash and a new start."""
+        await asyncio.to_thread(self.process.kill)
+        await asyncio.to_thread(self.process.restart)
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a server is started on: our running one (made when it is first asked for), and the time."""
+
+    ours: Callable[[], Ours]
+    now: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A server that runs. ``stored`` has every whole file that it keeps, and each copy of it."""
+
+    endpoint: Endpoint
+    stored: Callable[[], list[Stored]]
+    restart: Callable[[], Awaitable[None]]
+
+    def wrong(self) -> Endpoint:
+        """Return an account that it does not know."""
+        if self.endpoint.user:
+            return replace(self.endpoint, token=None, password="wrong")
+        return replace(self.endpoint, token="wrong")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A dialect at one of its servers.
+
+    ``announces`` is the first request of a file's sending, ``brings`` the one with its bytes, ``ends`` the one whose
+    answer says that it is stored; ``loses`` takes that answer away. ``own_words`` are those sentences (by the story)
+    that differ from what everybody says.
+    """
+
+    dialect: str
+    where: str
+    start: Callable[[Grounds], AbstractAsyncContextManager[Site]]
+    announces: Door
+    brings: Door
+    ends: Door
+    loses: LoseAnswer = field(default_factory=LoseAnswer)
+    arrived: str = "Arrived."
+    renames: Callable[[str], str] = str
+    own_words: Mapping[str, Any] = field(default_factory=dict)
+
+    def names(self, names: Sequence[str]) -> list[str]:
+        """Return what these names are at the server, sorted."""
+        return sorted(map(self.renames, names))
+
+    def __str__(self) -> str:
+        return f"{self.dialect}-{self.where}"
+
+    def line(self, account: Account) -> Line:
+        """Return the account's line, with the waits of a server that is near."""
+        if self.dialect == VUEMANTICS:
+            return VuemanticsLine(account, vuemantics_sender.QUICK)
+        if self.dialect == DIRECTDRIVE:
+            return directdrive_line(account, directdrive_sender.QUICK)
+        return dialect(self.dialect).open(account)
+
+
+async def target_of(server: RemoteServer) -> str | None:
+    """Return a place to send to, where the server wants one."""
+    return (await server.create_target("Buňky")).id if isinstance(server, TargetServer) else None
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# Ours
+
+
+def _ours(path: str, *, signs_in: bool) -> Callable[[Grounds], AbstractAsyncContextManager[Site]]:
+    @asynccontextmanager
+    async def start(grounds: Grounds) -> AsyncIterator[Site]:
+        ours = grounds.ours()
+        url = ours.process.url + path
+        if signs_in:
+            endpoint = Endpoint(url, user=ours.user, password=PASSWORD)
+        else:
+            endpoint = Endpoint(url, ours.process.token)
+        yield Site(endpoint, ours.stored, ours.restart)
+
+    return start
+
+
+# The pretended originals
+
+
+@asynccontextmanager
+async def _fake_vuemantics(grounds: Grounds) -> AsyncIterator[Site]:
+    async with FakeVuemantics(grounds.now) as fake:
+        endpoint = Endpoint(fake.url, user=fake.user, password=fake.password)
+        yield Site(
+            endpoint, lambda: [(file.name, _sha256(file.content)) for file in fake.files], fake.restart
+        )
+
+
+def _fake_directdrive(generation: Generation) -> Callable[[Grounds], AbstractAsyncContextManager[Site]]:
+    @asynccontextmanager
+    async def start(grounds: Grounds) -> AsyncIterator[Site]:
+        async with FakeDirectDrive(generation) as fake:
+            fake.now = grounds.now
+
+            def stored() -> list[Stored]:
+                whole = [file for file in fake.files.values() if file.status == "completed"]
+                return [(file.name, _sha256(bytes(file.content))) for file in whole]
+
+            yield Site(Endpoint(fake.url, user=fake.user, password=fake.password), stored, fake.restart)
+
+    return start
+
+
+_VERIFIED = "Arrived; the server has checked its SHA-256."
+_RENEWED = (
+    TransferState.WAITING,
+    "The server and Uphaul did not agree on how much had arrived (401): the sign-in had run out; there is a new one. "
+    "Trying again in 1 s.",
+)
+_UNNOTICED = (TransferState.COMPLETED, "Arrived.")
+_A_MINUTE = (TransferState.WAITING, "The server is busy (503). Trying again in 1 min.")
+_STOPPED = (TransferState.CANCELLED, "Cancelled at the server, from another program.")
+_NOTHING_STORED = "Cancelled here only: this server has no cancel. Nothing had been stored."
+_PERHAPS_A_PART = (
+    "Cancelled here only: this server has no cancel, so what had arrived may stay there for a while."
+)
+_NO_EMPTY = (
+    TransferState.FAILED,
+    "The server did not accept the file: this server takes no empty files. Change what it names, then retry.",
+)
+_EMPTY = (
+    TransferState.FAILED,
+    "The server did not accept the file: the file is empty, and this server takes no empty files. "
+    "Change what it names, then retry.",
+)
+_NOT_YOURS = (
+    TransferState.FAILED,
+    "The server did not accept the file (403): the project is gone, or it is not yours. "
+    "Change what it names, then retry.",
+)
+_IS_EMPTY = (
+    TransferState.FAILED,
+    "The server did not accept the file: the file is empty. Change what it names, then retry.",
+)
+_BULK = Door("POST", "/uploads/bulk")
+_IMAGES = Door("POST", "/projects/[^/]+/images")
+_SOCKET = Door("GET", "/ws_api/upload(_parallel)?/[^/]+")
+_INITIATE = Door("POST", "/(batch|upload)/initiate")
+_CREATE, _PATCH = Door("POST", "/files"), Door("PATCH", "/files/[^/]+")
+_SAYS_SUCCESS = LoseAnswer(b'"success"')
+_VUEMANTICS: Mapping[str, Any] = {
+    "cancelled": _NOTHING_STORED,
+    "empty": _EMPTY,
+    "expired": _RENEWED,
+}
+_DIRECTDRIVE: Mapping[str, Any] = {"empty": _NO_EMPTY, "expired": _UNNOTICED, "503": _A_MINUTE}
+
+CASES = (
+    Case(
+        UPHAUL,
+        "ours",
+        _ours("", signs_in=False),
+        _CREATE,
+        _PATCH,
+        Door("POST|PATCH", "/files(/[^/]+)?"),
+        arrived=_VERIFIED,
+    ),
+    Case(
+        TUS,
+        "ours",
+        _ours("/files", signs_in=False),
+        _CREATE,
+        _PATCH,
+        _PATCH,
+        arrived=_VERIFIED,
+        own_words={"lost": _UNNOTICED},  # tus tells how many bytes there are, not what they are
+    ),
+    Case(
+        VUEMANTICS,
+        "ours",
+        _ours("/vuemantics", signs_in=True),
+        _BULK,
+        _BULK,
+        _BULK,
+        own_words=_VUEMANTICS,
+    ),
+    Case(VUEMANTICS, "fake", _fake_vuemantics, _BULK, _BULK, _BULK, own_words=_VUEMANTICS),
+    Case(
+        DIRECTDRIVE,
+        "ours",
+        _ours("/directdrive", signs_in=True),
+        _INITIATE,
+        _SOCKET,
+        _SOCKET,
+        _SAYS_SUCCESS,
+        own_words=_DIRECTDRIVE,
+    ),
+    Case(
+        DIRECTDRIVE,
+        "fake",
+        _fake_directdrive(Generation.X),
+        _INITIATE,
+        _SOCKET,
+        _SOCKET,
+        _SAYS_SUCCESS,
+        own_words=_DIRECTDRIVE,
+    ),
+    Case(
+        DIRECTDRIVE,
+        "fake_of_the_older_one",
+        _fake_directdrive(Generation.OLD),
+        _INITIATE,
+        _SOCKET,
+        _SOCKET,
+        _SAYS_SUCCESS,
+        own_words={**_DIRECTDRIVE, "cancelled": _PERHAPS_A_PART},
+    ),
+    Case(
+        CELL_SEGMENTATION_HUB,
+        "ours",
+        _ours("/cell-segmentation-hub", signs_in=True),
+        _IMAGES,
+        _IMAGES,
+        _IMAGES,
+        own_words={"403": _NOT_YOURS, "409": _STOPPED, "empty": _IS_EMPTY, "expired": _RENEWED},
+    ),
+    Case(
+        DOORITO,
+        "ours",
+        _ours("/doorito", signs_in=False),
+        Door("POST", "/uploads/sessions"),
+        Door("PUT", "/parts/[^/]+"),
+        Door("POST", "/finalize"),
+        arrived=_VERIFIED,
+    ),
+)
