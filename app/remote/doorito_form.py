@@ -161,27 +161,34 @@ class FormServer:
         form = Multipart([_part(item) for item in items])
         cookies = (await self._line.auth.tokens()).cookies
         feeds = [(item.feed, item.outgoing.size_bytes) for item in items]
-        async with beating(feeds, once=lambda: form.is_out):
-            return await self._http.stream_body(
-                "POST",
-                self._path,
-                headers={
-                    "Content-Type": form.content_type,
-                    "X-CSRFToken": cookies["csrftoken"],
-                    "Referer": self._http.url_of(self._path),
-                    "HX-Request": "true",
-                },
-                size_bytes=form.size_bytes,
-                blocks=form,
-            )
+        try:
+            async with beating(feeds, once=lambda: form.is_out):
+                return await self._http.stream_body(
+                    "POST",
+                    self._path,
+                    headers={
+                        "Content-Type": form.content_type,
+                        "X-CSRFToken": cookies["csrftoken"],
+                        "Referer": self._http.url_of(self._path),
+                        "HX-Request": "true",
+                    },
+                    size_bytes=form.size_bytes,
+                    blocks=form,
+                )
+        except TransferError as error:
+            if form.is_out or error.failure.kind is not _K.CONNECTION_LOST:
+                raise
+            # Of a form that is not whole nothing is stored: that is as if the server had not been reached.
+            raise TransferError(replace(error.failure, kind=_K.UNREACHABLE)) from None
 
     def _results(self, answer: Answer, count: int) -> Sequence[Sent | Failure]:
         """Return what became of each file, in order; raise TransferError for what concerns the whole request."""
         if _is_outside(answer):
-            kind = _K.FORBIDDEN if answer.status == 403 else _K.SIGN_IN
-            raise TransferError(
-                Failure(kind, "the server does not take the form after a login", answer.status)
+            is_forged = answer.status == 403
+            kind, word = (
+                (_K.FORBIDDEN, "it takes the form for forged (CSRF)") if is_forged else (_K.SIGN_IN, "")
             )
+            raise TransferError(Failure(kind, word, answer.status))
         if not answer.ok:
             failure = failure_of(answer, self._line.account.now())
             if failure.kind is not _K.REFUSED:

@@ -39,6 +39,9 @@ class FakeDooritoForm:
         self._sessions: set[str] = set()
         self._csrf_refusals = 0
         self._says: str | None = None
+        self._may_read, self._may_answer = asyncio.Event(), asyncio.Event()
+        self._may_read.set()
+        self._may_answer.set()
         self._edge = Edge(Starlette(routes=self._routes(), exception_handlers={404: _not_found}))
         self._server = UvicornHere(self._edge)
         self.requests = self._edge.requests
@@ -93,6 +96,18 @@ class FakeDooritoForm:
     def says_nothing_of_files(self, page: str = "<html><p>Thank you.</p></html>") -> None:
         """A form that was taken is answered with another page."""
         self._says = page
+
+    def stops_reading(self) -> None:
+        """Forms are read no further than what the sockets take, until :meth:`reads_again`."""
+        self._may_read.clear()
+
+    def reads_again(self) -> None:
+        """Forms are read to their end."""
+        self._may_read.set()
+
+    def answers_late(self) -> None:
+        """Forms are taken, and never answered."""
+        self._may_answer.clear()
 
     def deletes_after_a_day(self) -> None:
         """The clean-up ran, 24 hours after the files came."""
@@ -149,6 +164,7 @@ class FakeDooritoForm:
     async def _upload(self, request: Request) -> Response:
         """The form is read whole before anything else is looked at; a body that breaks off stores nothing."""
         self.body_arrives.set()
+        await self._may_read.wait()
         try:
             async with request.form(max_files=1000) as form:
                 parts = [part for part in form.getlist("files") if not isinstance(part, str)]
@@ -162,7 +178,9 @@ class FakeDooritoForm:
             return RedirectResponse("/app/login/?next=/app/upload/", 302)
         if request.headers.get("hx-request") != "true":
             return RedirectResponse("/app/upload/", 302)
-        return HTMLResponse(self._results(sent))
+        page = self._results(sent)
+        await self._may_answer.wait()
+        return HTMLResponse(page)
 
     def _is_forged(self, request: Request) -> bool:
         if self._csrf_refusals:

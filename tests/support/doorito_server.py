@@ -85,7 +85,7 @@ class FakeDoorito:
         self._chunk_bytes = chunk_bytes
         self.parts_under_way = 0
         self._ranges = "texts"
-        self._part_statuses = (200,)
+        self._part_statuses: tuple[int, ...] = (200,)
         self._part_count = count()
         self._over = 409
         self._finalized = "status"
@@ -217,6 +217,10 @@ class FakeDoorito:
     def stores_other_hash(self) -> None:
         """What it stored differs from what was sent, and it says so by its SHA-256."""
         self._finalized, self._hash = "file", "0" * 64
+
+    def stores_the_hash_again(self) -> None:
+        """It says the true one from now on."""
+        self._hash = None
 
     def takes_at_most(self, size_bytes: int) -> None:
         """Larger files are 413."""

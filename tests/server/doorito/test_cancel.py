@@ -24,6 +24,7 @@ def test_cancel_before_the_first_part(client: Doorito) -> None:
     body = client.cancel(session).json()
     assert (body["session_id"], body["original_filename"], body["status"]) == (session, "a.txt", "aborted")
     assert (client.status(session)["status"], client.counts(batch)) == ("aborted", (1, 0, 0, 1))
+    assert client.status(session)["cancelled_at"] == body["cancelled_at"] is not None
 
 
 def test_cancel_removes_the_parts_before_it_answers(client: Doorito) -> None:
@@ -111,6 +112,7 @@ def test_a_stale_session_fails_and_leaks_no_parts(tmp_path: Path) -> None:
             client.counts(batch),
             client.batch_body(batch)["status"],
             client.status(session)["error_message"],
+            client.status(session)["cancelled_at"],
         )
     assert (late.status_code, late.json()["status"]) == (409, "failed")
-    assert seen == ((1, 0, 1, 0), "failed", "The upload was not finished in time and has expired.")
+    assert seen == ((1, 0, 1, 0), "failed", "The upload was not finished in time and has expired.", None)

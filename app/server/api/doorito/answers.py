@@ -73,6 +73,7 @@ def session_status(session: Session, received: list[int]) -> dict[str, Any]:
         "bytes_received": session.file.size_bytes if is_stored else session.bytes_received,
         "total_size_bytes": session.file.size_bytes,
         "error_message": session.file.error_message,
+        "cancelled_at": session.file.cancelled_at,
     }
 
 
