@@ -1,10 +1,10 @@
-"""What a server can do, in plain words for a person who is about to add it. Pure, no Qt."""
+"""What a server can do and wants, in plain words for a person who is about to add it. Pure, no Qt."""
 
 from typing import NamedTuple
 
 from app.remote.base import Abilities
 from app.remote.registry import DIALECTS, SignsIn
-from app.words import count_text, size_text
+from app.server_words import ability_rows
 
 
 class Power(NamedTuple):
@@ -15,34 +15,17 @@ class Power(NamedTuple):
 
 
 _TOLD_BEFORE_SIGN_IN = "It says what it can do once you have signed in."
+_UNLIMITED = "no limit known"
 
 
 def powers(abilities: Abilities) -> list[Power]:
-    """Return what *abilities* mean for a person, the most important first."""
-    lines = [
-        Power(True, "Goes on where a file stopped")
-        if abilities.resume
-        else Power(False, "Sends a file that was cut off from its start"),
-        Power(True, "Cancels single files")
-        if abilities.cancel_file
-        else Power(False, "Cannot cancel a single file"),
-        Power(True, "Cancels a whole batch at once")
-        if abilities.cancel_batch
-        else Power(False, "Cannot cancel a whole batch at once"),
-        Power(True, "Checks each file by its SHA-256")
-        if abilities.checksum
-        else Power(False, "Does not check what arrived"),
-    ]
-    if abilities.delete_file:
-        lines.append(Power(True, "Deletes what was stored"))
-    if abilities.processing:
-        lines.append(Power(True, "Says how far its work on a file is"))
-    if abilities.lists_batches:
-        lines.append(Power(True, "Lists the batches of your account"))
-    if abilities.max_size_bytes is not None:
-        lines.append(Power(True, f"Takes files up to {size_text(abilities.max_size_bytes)}"))
-    if abilities.max_files is not None and abilities.max_files > 1:
-        lines.append(Power(True, f"Takes up to {count_text(abilities.max_files, 'file')} in a request"))
+    """Return what *abilities* mean for a person; limits only where the server names one."""
+    lines = []
+    for words, value in ability_rows(abilities):
+        if value in ("yes", "no"):
+            lines.append(Power(value == "yes", words))
+        elif value != _UNLIMITED:
+            lines.append(Power(True, f"{words}: {value}"))
     return lines
 
 
@@ -50,7 +33,7 @@ def powers_text(abilities: Abilities | None) -> str:
     """Return one sentence, for a screen reader and a status line."""
     if abilities is None:
         return _TOLD_BEFORE_SIGN_IN
-    return ". ".join(power.words for power in powers(abilities)) + "."
+    return "; ".join(f"{words}{'' if can else ': no'}" for can, words in powers(abilities)) + "."
 
 
 def wants_user(kind: str) -> bool:

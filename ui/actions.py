@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
 from ui import selection as rules
-from ui.selection import Answer, Selection
+from ui.selection import Answer, Selection, Table
 from ui.theme import Theme
 
 
@@ -34,6 +34,7 @@ class Do(StrEnum):
     SELECT_ALL = "select_all"
     FILTER = "filter"
     DETAILS = "details"
+    ON_SERVER = "on_server"
     SERVERS = "servers"
     ADD_SERVER = "add_server"
     SETTINGS = "settings"
@@ -125,6 +126,14 @@ SPECS: tuple[Spec, ...] = (
         checkable=True,
     ),
     Spec(
+        Do.ON_SERVER,
+        "&On the server",
+        "server",
+        ("Ctrl+L",),
+        rules.can_look_at_server,
+        checkable=True,
+    ),
+    Spec(
         Do.SERVERS,
         "Ser&vers…",
         "server",
@@ -173,6 +182,8 @@ class Actions(QObject):
         """Enable what makes sense for *selection*; each tooltip says what would happen, or why nothing can."""
         for spec in SPECS:
             answer = spec.rule(selection)
+            if selection.table is Table.SERVER and spec.id in _MY_BATCHES:
+                answer = Answer(False, rules.MY_BATCHES_ONLY)
             action = self._actions[spec.id]
             action.setEnabled(answer.enabled)
             action.setToolTip(self._tip(spec, action, answer))
@@ -205,6 +216,20 @@ class Actions(QObject):
         return f"{title}\n{words}" if words else title
 
 
+_MY_BATCHES = frozenset(
+    {
+        Do.RESUME,
+        Do.PAUSE,
+        Do.CANCEL_FILE,
+        Do.RETRY,
+        Do.REMOVE_FINISHED,
+        Do.REMOVE_BATCH,
+        Do.OPEN_FOLDER,
+        Do.REPORT,
+        Do.DETAILS,
+    }
+)
+"""What makes no sense for batches of the server's own list."""
 _MENU_ROLES = {  # where macOS wants them; elsewhere they stay where they are put
     Do.SETTINGS: QAction.MenuRole.PreferencesRole,
     Do.ABOUT: QAction.MenuRole.AboutRole,

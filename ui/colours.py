@@ -5,6 +5,9 @@ from dataclasses import dataclass, fields
 from PySide6.QtGui import QColor
 
 from app.domain.state import BatchState, TransferState
+from app.remote.base import RemoteState
+
+State = TransferState | BatchState | RemoteState
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ DARK = _colours(
     dim="#F51E1F22",
 )
 
-_T, _B = TransferState, BatchState
+_T, _B, _R = TransferState, BatchState, RemoteState
 
 # state -> (colour of its icon and bar, colour of its word, picture): colour is never the only sign
 _WEAR: dict[str, tuple[str, str, str]] = {
@@ -82,22 +85,25 @@ _WEAR: dict[str, tuple[str, str, str]] = {
     _T.FAILED: ("failed", "failed", "triangle-alert"),
     _T.CANCELLED: ("secondary", "secondary", "ban"),
     _T.SKIPPED: ("secondary", "secondary", "skip-forward"),
+    _R.UNFINISHED: ("accent", "text", "arrow-up"),
+    _R.STORED: ("done", "text", "check"),
+    _R.UNKNOWN: ("secondary", "secondary", "info"),
     _B.SCANNING: ("accent", "text", "search"),
     _B.PARTIAL: ("failed", "failed", "triangle-alert"),
 }
 
 
-def state_colour_name(state: TransferState | BatchState) -> str:
+def state_colour_name(state: State) -> str:
     """Return which colour of :class:`Colours` the icon and the bar of *state* have."""
     return _WEAR[state][0]
 
 
-def state_text_colour_name(state: TransferState | BatchState) -> str:
+def state_text_colour_name(state: State) -> str:
     """Return which colour of :class:`Colours` the word for *state* has."""
     return _WEAR[state][1]
 
 
-def state_icon_name(state: TransferState | BatchState) -> str:
+def state_icon_name(state: State) -> str:
     """Return the name of the picture of *state*."""
     return _WEAR[state][2]
 

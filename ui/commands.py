@@ -19,7 +19,9 @@ from ui.dialogs.report import ReportDialog
 from ui.dialogs.settings import SettingsDialog
 from ui.drop import Taken
 from ui.loop import Tasks, ask
-from ui.selection import BATCH_OVER, files_text
+from ui.on_server import OnServer
+from ui.projects import ProjectCommands
+from ui.selection import BATCH_OVER, REMOTE_OVER, files_text
 from ui.servers import ServerCommands
 from ui.theme import Theme
 from ui.views.main_window import MainWindow
@@ -41,6 +43,8 @@ class Commands(QObject):
         self._window, self._bridge, self._tasks, self._theme = window, bridge, tasks, theme
         self.settings = settings
         self.servers = ServerCommands(window, bridge, tasks, theme)
+        self.on_server = OnServer(window, bridge, tasks)
+        self.projects = ProjectCommands(window, bridge, tasks, theme)
         self._copier = ThreadPoolExecutor(1, thread_name_prefix="uphaul-copy")
         self._wishes: dict[Do, Callable[[], Awaitable[object]]] = {
             Do.ADD_FILES: self._add_files,
@@ -102,6 +106,9 @@ class Commands(QObject):
     async def add(self, paths: Sequence[str]) -> None:
         """Make a new batch of these paths for the chosen server, and select it."""
         profile_id = self._window.top.server_id or EMBEDDED
+        if not await self.projects.ready_for_drop(profile_id):
+            self._window.notices.say("Nothing was uploaded: no project was chosen.")
+            return
         batch_id = await self._bridge.call(lambda m: m.add(list(paths), profile_id))
         self._window.select_batch(batch_id)
         self._bridge.pull()
@@ -169,6 +176,10 @@ class Commands(QObject):
             self._offer_undo(f"Cancelling {files_text(len(ids))}.")
 
     async def _cancel_batches(self) -> None:
+        if self._window.looks_at_server:
+            rows = self._window.on_server.table.selected_rows()
+            await self.on_server.cancel([row for row in rows if row.state not in REMOTE_OVER])
+            return
         chosen = self._window.batch_view.selected_rows()
         for batch in chosen:
             await self._bridge.call(lambda m, batch=batch: m.cancel_batch(batch.id))  # type: ignore[misc]

@@ -7,9 +7,12 @@ from typing import NamedTuple
 
 from app.domain.batch import BatchView
 from app.domain.state import CANCELLABLE, OVER, PAUSABLE, RETRYABLE, BatchState, TransferState
+from app.remote.base import RemoteBatchRow, RemoteState
 
 _S = TransferState
 
+REMOTE_OVER = frozenset({RemoteState.STORED, RemoteState.FAILED, RemoteState.CANCELLED})
+MY_BATCHES_ONLY = "This is for batches that were begun here. Switch to “My batches”."
 BATCH_OVER = frozenset({BatchState.COMPLETED, BatchState.PARTIAL, BatchState.FAILED, BatchState.CANCELLED})
 
 
@@ -18,6 +21,7 @@ class Table(Enum):
 
     BATCHES = "batches"
     FILES = "files"
+    SERVER = "server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Selection:
     """What the actions look at. ``files`` counts the selected rows of the Files table by state.
 
     ``batches`` are the selected batches, ``every`` all there are; ``shown`` is the batch whose files are shown.
+    ``server`` is the name of the chosen server if it lists batches, ``remote`` are those that are selected there.
     """
 
     table: Table = Table.BATCHES
@@ -34,6 +39,8 @@ class Selection:
     files: Mapping[TransferState, int] = field(default_factory=dict)
     embedded: frozenset[str] = frozenset()
     ready: bool = True
+    server: str = ""
+    remote: tuple[RemoteBatchRow, ...] = ()
 
     @property
     def files_selected(self) -> int:
@@ -119,6 +126,8 @@ def can_cancel_file(selection: Selection) -> Answer:
 
 def can_cancel_batch(selection: Selection) -> Answer:
     """A selected batch has something that is not over."""
+    if selection.table is Table.SERVER:
+        return _can_cancel_there(selection)
     if not selection.batches:
         return Answer(False, "Select a batch first.")
     open_files = sum(batch.files.get(state, 0) for batch in selection.batches for state in CANCELLABLE)
@@ -128,6 +137,24 @@ def can_cancel_batch(selection: Selection) -> Answer:
     if any(batch.files.get(_S.CANCELLING, 0) for batch in selection.batches):
         return Answer(False, "The server is being asked already.")
     return Answer(False, "This batch is over; there is nothing left to cancel.")
+
+
+def _can_cancel_there(selection: Selection) -> Answer:
+    """A selected batch of the server's own list is not over."""
+    if not selection.remote:
+        return Answer(False, "Select a batch first.")
+    unfinished = [batch for batch in selection.remote if batch.state not in REMOTE_OVER]
+    if not unfinished:
+        return Answer(False, "This batch is over; there is nothing left to cancel.")
+    name = f"“{unfinished[0].name}”" if len(unfinished) == 1 else f"{len(unfinished)} batches"
+    return Answer(True, f"Ask {selection.server or 'the server'} to cancel {name}, wherever it was begun.")
+
+
+def can_look_at_server(selection: Selection) -> Answer:
+    """The chosen server lists batches."""
+    if selection.server or selection.table is Table.SERVER:
+        return Answer(True, "All batches of your account on the chosen server, also those begun elsewhere.")
+    return Answer(False, "The chosen server does not list batches.")
 
 
 def can_retry(selection: Selection) -> Answer:
@@ -183,7 +210,7 @@ def can_show_report(selection: Selection) -> Answer:
 
 def can_copy(selection: Selection) -> Answer:
     """Rows are selected in the table that was used last."""
-    if selection.on_files or selection.batches:
+    if selection.on_files or selection.batches or selection.remote:
         return Answer(True, "Copy the selected rows as text, with their headings.")
     return Answer(False, "Select rows first.")
 

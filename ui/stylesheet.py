@@ -40,9 +40,12 @@ QPushButton[quiet="true"]:focus { border-color: $accent; }
 QLineEdit { background: $surface; border: 1px solid $line; border-radius: 6px; padding: 3px 8px; min-height: 20px; }
 QLineEdit:focus { border-color: $accent; }
 QAbstractSpinBox QLineEdit, QComboBox QLineEdit { border: none; padding: 0; background: transparent; }
-QPlainTextEdit, QTreeView { background: $surface; border: 1px solid $line; border-radius: 6px; padding: 3px; }
-QPlainTextEdit:focus, QTreeView:focus { border-color: $accent; }
-QTreeView { outline: none; }
+QPlainTextEdit, QTreeView, QListView { background: $surface; border: 1px solid $line; border-radius: 6px; padding: 3px; }
+QPlainTextEdit:focus, QTreeView:focus, QListView:focus { border-color: $accent; }
+QComboBox QListView { border: none; border-radius: 0; padding: 0; }
+QTreeView, QListView { outline: none; }
+QDialog QListWidget::item { padding: 5px 6px; border-radius: 4px; }
+QDialog QListWidget::item:selected { background: $selection; color: $text; }
 QTreeView::item { padding: 3px 6px; }
 QTreeView QHeaderView::section { background: $surface; padding: 4px 9px; }
 QDialog QHeaderView { background: $surface; }

@@ -4,8 +4,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPalette, QPixmap
 from PySide6.QtWidgets import QApplication, QStyle
 
-from app.domain.state import BatchState, TransferState
-from ui.colours import DARK, LIGHT, Colours, state_colour_name, state_icon_name, state_text_colour_name
+from ui.colours import DARK, LIGHT, Colours, State, state_colour_name, state_icon_name, state_text_colour_name
 from ui.icons import IconSet
 from ui.stylesheet import stylesheet
 
@@ -60,17 +59,17 @@ class Theme(QObject):
             name, size, colour or self.colours.text, ratio or self._app.devicePixelRatio()
         )
 
-    def state_colour(self, state: TransferState | BatchState) -> QColor:
+    def state_colour(self, state: State) -> QColor:
         """Return the colour of the icon and the bar of *state*."""
         colour: QColor = getattr(self.colours, state_colour_name(state))
         return colour
 
-    def state_text_colour(self, state: TransferState | BatchState) -> QColor:
+    def state_text_colour(self, state: State) -> QColor:
         """Return the colour of the word for *state*: quiet where nothing is wrong."""
         colour: QColor = getattr(self.colours, state_text_colour_name(state))
         return colour
 
-    def state_icon(self, state: TransferState | BatchState) -> QIcon:
+    def state_icon(self, state: State) -> QIcon:
         """Return the picture of *state* in its colour."""
         return self.icon(state_icon_name(state), self.state_colour(state))
 

@@ -4,19 +4,21 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["QT_API"] = "pyside6"
 
 import pytest
+from keyring.backends import fail
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 
 from app.places import Places
 from app.settings import Settings, save
-from tests.ui.running import Running
+from tests.support.keyring_in_memory import Memory
+from tests.ui.running import Running, wearing
 from ui.actions import Do
 from ui.loop import Loop
 from ui.main import live
@@ -97,3 +99,26 @@ async def start(places: Places, qapp: QApplication) -> AsyncIterator[Callable[..
         run.window.deleteLater()
     for name, handler in handlers.items():
         signal.signal(name, handler)
+
+
+@pytest.fixture
+def vault() -> Iterator[Memory]:
+    """A keyring that works."""
+    kept = Memory()
+    with wearing(kept):
+        yield kept
+
+
+@pytest.fixture
+def no_vault() -> Iterator[None]:
+    """A system without a keyring."""
+    with wearing(fail.Keyring()):
+        yield
+
+
+@pytest.fixture
+async def run(start: Callable[..., Running]) -> AsyncIterator[Running]:
+    """The window, ready."""
+    running = await start()
+    await running.until(lambda: running.window.selection().ready, "it is ready")
+    return running

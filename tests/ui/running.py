@@ -2,19 +2,27 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QDialog
 
+from tests.support.vuemantics_client import picture
 from tests.ui.waiting import eventually
 from ui.actions import Do
+from ui.dialogs.parts import Mood
+from ui.dialogs.server import ServerDialog
 from ui.views.main_window import MainWindow
 
 SLOW_BPS = 200_000
+D = TypeVar("D", bound=QDialog)
 
 
 class Running:
@@ -68,3 +76,50 @@ def folder(path: Path, count: int, size_bytes: int) -> Path:
 
 def digests(path: Path) -> dict[str, str]:
     return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in path.rglob("*") if f.is_file()}
+
+
+def album(path: Path, count: int) -> Path:
+    """Make a folder of pictures."""
+    path.mkdir()
+    for number in range(count):
+        (path / f"{number}.png").write_bytes(picture(number))
+    return path
+
+
+async def dialog(run: Running, kind: type[D]) -> D:
+    """Return the dialog of this kind as soon as it is open."""
+    await run.until(lambda: any(d.isVisible() for d in run.window.findChildren(kind)), kind.__name__)
+    return next(d for d in run.window.findChildren(kind) if d.isVisible())
+
+
+async def add(run: Running, address: str, user: str, password: str, name: str) -> None:
+    """Add a server as a person does, from the address on."""
+    run.use(Do.ADD_SERVER)
+    adding = await dialog(run, ServerDialog)
+    form = adding.form
+    form.address.setText(address)
+    form.look.click()
+    await run.until(lambda: form.address_said.mood in (Mood.GOOD, Mood.BAD), "what answers there")
+    form.user.setText(user)
+    form.secret.setText(password)
+    form.name.setText(name)
+    form.save.click()
+    await run.until(lambda: name in names(run) or bool(refusal(run)), "it is saved, or says why not")
+
+
+def refusal(run: Running) -> str:
+    """What the open dialog says beside the name."""
+    return next((d.form.name_said.text for d in run.window.findChildren(ServerDialog) if d.isVisible()), "")
+
+
+def names(run: Running) -> list[str]:
+    return [server.name for server in run.window.servers]
+
+
+@contextmanager
+def wearing(backend: KeyringBackend) -> Iterator[None]:
+    """Let this be the system's keyring meanwhile."""
+    before = keyring.get_keyring()
+    keyring.set_keyring(backend)
+    yield
+    keyring.set_keyring(before)

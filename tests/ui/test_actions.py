@@ -6,13 +6,14 @@ from pytestqt.qtbot import QtBot
 
 from app.domain.batch import IntakeReport
 from app.domain.state import BatchState, TransferState
+from app.remote.base import RemoteBatchRow, RemoteState
 from tests.support.views import batch
 from ui import selection as rules
 from ui.actions import SPECS, Actions, Do
 from ui.selection import Selection, Table
 from ui.theme import Theme
 
-S, B = TransferState, BatchState
+S, B, R = TransferState, BatchState, RemoteState
 NOTHING = Selection()
 HERE = frozenset({"This computer"})
 
@@ -26,6 +27,12 @@ def of_batch(state: BatchState, *, server: str = "This computer", **counts: int)
     """A selection of one batch in the Batches table."""
     row = batch("b1", state, {S(name): number for name, number in counts.items()}, server=server)
     return Selection(batches=(row,), every=(row,), shown=row, embedded=HERE)
+
+
+def there(*states: RemoteState) -> Selection:
+    """Batches of the server's own list."""
+    rows = tuple(RemoteBatchRow(str(n), f"Scans {n}", state, 3, 1, 0, 0.3) for n, state in enumerate(states))
+    return Selection(table=Table.SERVER, server="lab", remote=rows)
 
 
 TRUTH = [
@@ -58,6 +65,13 @@ TRUTH = [
     (rules.can_cancel_batch, of_batch(B.SCANNING), True, "“Holiday”"),
     (rules.can_cancel_batch, of_batch(B.CANCELLING, cancelling=2), False, "being asked already"),
     (rules.can_cancel_batch, of_batch(B.PARTIAL, completed=2, failed=1), False, "is over"),
+    (rules.can_cancel_batch, there(), False, "Select a batch"),
+    (rules.can_cancel_batch, there(R.PROCESSING, R.STORED), True, "Ask lab to cancel “Scans 0”"),
+    (rules.can_cancel_batch, there(R.UNFINISHED, R.PROCESSING), True, "2 batches"),
+    (rules.can_cancel_batch, there(R.STORED), False, "is over"),
+    (rules.can_look_at_server, there(), True, "begun elsewhere"),
+    (rules.can_look_at_server, NOTHING, False, "does not list batches"),
+    (rules.can_copy, there(R.STORED), True, "Copy"),
     (rules.can_retry, NOTHING, False, "Select"),
     (rules.can_retry, of_batch(B.PARTIAL, completed=2, failed=3), True, "Try 3 files again"),
     (rules.can_retry, of_batch(B.CANCELLED, cancelled=3), False, "Nothing here has failed"),

@@ -1,25 +1,22 @@
 """Servers in the whole window: a real server of ours, a real account, the dialogs as a person uses them."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Iterator
+from pathlib import Path
 
-import keyring
 import pytest
-from keyring.backend import KeyringBackend
-from keyring.backends import fail
-from PySide6.QtWidgets import QDialog, QMessageBox
+from PySide6.QtWidgets import QMessageBox
 
+from tests.support import hub_client
 from tests.support.keyring_in_memory import Memory
 from tests.support.server import ServerProcess
 from tests.support.vuemantics_client import PASSWORD, VuemanticsClient
-from tests.ui.running import Running
+from tests.ui.running import Running, add, album, dialog, names, refusal
 from ui.actions import Do
 from ui.dialogs.parts import Mood
+from ui.dialogs.project import ProjectDialog
 from ui.dialogs.server import ServerDialog
 from ui.dialogs.servers import ServersDialog
-
-D = TypeVar("D", bound=QDialog)
+from ui.dialogs.sign_in import SignInDialog
 
 
 @pytest.fixture(scope="module")
@@ -34,68 +31,6 @@ def account(server: ServerProcess) -> Iterator[VuemanticsClient]:
     """An account at its vuemantics."""
     with VuemanticsClient(server) as client:
         yield client
-
-
-@contextmanager
-def wearing(backend: KeyringBackend) -> Iterator[None]:
-    """Let this be the system's keyring meanwhile."""
-    before = keyring.get_keyring()
-    keyring.set_keyring(backend)
-    yield
-    keyring.set_keyring(before)
-
-
-@pytest.fixture
-def vault() -> Iterator[Memory]:
-    """A keyring that works."""
-    kept = Memory()
-    with wearing(kept):
-        yield kept
-
-
-@pytest.fixture
-def no_vault() -> Iterator[None]:
-    """A system without a keyring."""
-    with wearing(fail.Keyring()):
-        yield
-
-
-@pytest.fixture
-async def run(start: Callable[..., Running]) -> AsyncIterator[Running]:
-    """The window, ready."""
-    running = await start()
-    await running.until(lambda: running.window.selection().ready, "it is ready")
-    return running
-
-
-async def dialog(run: Running, kind: type[D]) -> D:
-    """Return the dialog of this kind as soon as it is open."""
-    await run.until(lambda: any(d.isVisible() for d in run.window.findChildren(kind)), kind.__name__)
-    return next(d for d in run.window.findChildren(kind) if d.isVisible())
-
-
-async def add(run: Running, address: str, user: str, password: str, name: str) -> None:
-    """Add a server as a person does, from the address on."""
-    run.use(Do.ADD_SERVER)
-    adding = await dialog(run, ServerDialog)
-    form = adding.form
-    form.address.setText(address)
-    form.look.click()
-    await run.until(lambda: form.address_said.mood in (Mood.GOOD, Mood.BAD), "what answers there")
-    form.user.setText(user)
-    form.secret.setText(password)
-    form.name.setText(name)
-    form.save.click()
-    await run.until(lambda: name in names(run) or bool(refusal(run)), "it is saved, or says why not")
-
-
-def refusal(run: Running) -> str:
-    """What the open dialog says beside the name."""
-    return next((d.form.name_said.text for d in run.window.findChildren(ServerDialog) if d.isVisible()), "")
-
-
-def names(run: Running) -> list[str]:
-    return [server.name for server in run.window.servers]
 
 
 async def test_a_pasted_address_is_enough_to_find_the_server(
@@ -121,7 +56,7 @@ async def test_a_pasted_address_is_enough_to_find_the_server(
     assert before == (False, False, True)
     assert found == (f"{account.server.url}/vuemantics", "vuemantics", True, True)
     assert hint == "vuemantics answers there. It wants a name and a password."
-    assert (tested, "Cancels a whole batch at once" in powers) == ("The connection works.", True)
+    assert (tested, "Cancels a batch;" in powers) == ("The connection works.", True)
     assert list(vault.kept.values()) == [PASSWORD]
 
 
@@ -240,3 +175,69 @@ async def test_this_computer_stays_as_it_is(run: Running) -> None:
         b.isEnabled() for b in (servers.add, servers.change, servers.test, servers.sign_in, servers.remove)
     ]
     assert (servers.selected_id, enabled) == ("embedded", [True, False, False, False, False])
+
+
+async def test_the_queue_waits_for_a_new_password_and_goes_on(
+    run: Running, account: VuemanticsClient, vault: Memory, tmp_path: Path
+) -> None:
+    """The kept password is no longer right: a banner says what waits; a wrong one again is said beside the field."""
+    await add(run, f"{account.server.url}/vuemantics", account.email, "not any more", "lab")
+    run.drop(album(tmp_path / "Holiday", 3))
+    banner = "lab: sign in again. 3 files wait; nothing is lost."
+    await run.until(lambda: run.window.sign_in.text == banner and run.window.sign_in.isVisible(), banner)
+    said = (run.window.top.server.accessibleName(), run.window.status._link.text(), run.batches("state"))
+    run.window.sign_in.button.click()
+    asking = await dialog(run, SignInDialog)
+    asking.secret.setText("wrong")
+    asking.enter.click()
+    await run.until(lambda: asking.said.mood is Mood.BAD, "that it was wrong")
+    wrong = asking.said.text
+    asking.secret.setText(PASSWORD)
+    asking.enter.click()
+    await run.until(lambda: run.batches("state") == ["Done"], "it arrives")
+    assert said == ("Server: lab, asks you to sign in", "lab asks you to sign in", ["Waiting"])
+    assert wrong == "The server did not let you in with it. Check it and try again."
+    assert (run.window.sign_in.isVisible(), list(vault.kept.values())) == (False, [PASSWORD])
+
+
+async def test_a_drop_without_a_project_asks_for_one(
+    run: Running, server: ServerProcess, vault: Memory, tmp_path: Path
+) -> None:
+    """There is none, so it is made in the question; the next drop goes there without one."""
+    with hub_client.login(server) as client:
+        email = client.headers["x-test-email"]
+        await add(run, f"{server.url}{hub_client.PREFIX}", email, hub_client.PASSWORD, "hub")
+        before = (run.window.top.project.isVisible(), run.window.top.project.text())
+        run.drop(album(tmp_path / "Cells", 2))
+        asking = await dialog(run, ProjectDialog)
+        await run.until(
+            lambda: asking.said.text == "There is no project yet. Make one.", "that there is none"
+        )
+        asking.name.setText("HeLa 2026")
+        asking.make.click()
+        await run.until(lambda: run.batches("state") == ["Done"], "it arrives")
+        run.drop(album(tmp_path / "More", 1))
+        await run.until(lambda: run.batches("state") == ["Done", "Done"], "the second arrives, too")
+        titles = [each["title"] for each in client.get("/api/projects").json()["data"]["projects"]]
+    assert before == (True, " Choose a project ▾")
+    assert (run.window.top.project.text(), titles) == (" HeLa 2026 ▾", ["HeLa 2026"])
+
+
+async def test_no_project_no_upload(
+    run: Running, server: ServerProcess, vault: Memory, tmp_path: Path
+) -> None:
+    with hub_client.login(server) as client:
+        email = client.headers["x-test-email"]
+        hub_client.project(client)
+        await add(run, f"{server.url}{hub_client.PREFIX}", email, hub_client.PASSWORD, "hub")
+        run.window.notices.dismiss()
+        run.drop(album(tmp_path / "Cells", 2))
+        asking = await dialog(run, ProjectDialog)
+        await run.until(lambda: asking.list.count() == 1, "the projects")
+        asking.reject()
+        await run.until(lambda: run.window.notices.text != "", "what became of it")
+        run.window.top.project.menu().aboutToShow.emit()
+        await run.until(lambda: run.window.top.project.menu().actions()[0].text() == "Buňky", "the menu")
+        run.window.top.project.menu().actions()[0].trigger()
+        await run.until(lambda: run.window.top.project.text() == " Buňky ▾", "the choice")
+    assert (run.window.batches.rowCount(), run.window.top.place) == (0, "hub, Buňky")

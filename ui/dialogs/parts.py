@@ -12,6 +12,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPalette,
+    QResizeEvent,
     QShowEvent,
 )
 from PySide6.QtWidgets import (
@@ -21,13 +22,13 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QSizePolicy,
     QWidget,
 )
 
 from ui.theme import Theme, motion_reduced
 
 ICON = 16
+_GAP = 6
 
 
 class Mood(Enum):
@@ -49,15 +50,8 @@ class Sentence(QWidget):
         self._picture, self._label = QLabel(self), QLabel(self)
         self._label.setTextFormat(Qt.TextFormat.PlainText)
         self._label.setWordWrap(True)
+        self._label.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        policy.setHeightForWidth(True)
-        self._label.setSizePolicy(policy)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 4)
-        layout.setSpacing(6)
-        layout.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addWidget(self._label, 1)
         theme.changed.connect(self._dress)
         self.say("")
 
@@ -73,8 +67,24 @@ class Sentence(QWidget):
         self.setVisible(bool(text))
         self.setAccessibleName(text)
         self._dress()
+        self._fit()
         if text and mood is not Mood.HINT:
             QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width needs another number of lines."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Be as high as the words need; layouts in layouts reckon too much for words that wrap."""
+        room = self.width() - (ICON + _GAP if self.mood.value else 0)
+        words = max(self._label.heightForWidth(max(room, 80)), ICON)
+        self._picture.setGeometry(0, 0, ICON, ICON)
+        self._label.setGeometry(self.width() - room, 0, room, words)
+        height = words + _GAP
+        if height != self.height() or height != self.maximumHeight():
+            self.setFixedHeight(height)
 
     def _dress(self) -> None:
         colours = self._theme.colours

@@ -29,9 +29,7 @@ _AT_ADDRESS = frozenset(
     {_K.UNREACHABLE, _K.CONNECTION_LOST, _K.STALLED, _K.NOT_A_SERVER, _K.TLS, _K.SERVER_ERROR}
 )
 _AT_SECRET = frozenset({_K.SIGN_IN, _K.FORBIDDEN})
-_BUSY_HINT = (
-    "An address of the server, such as one from your browser. Uphaul finds out what kind of server it is."
-)
+_BUSY_HINT = "Any address of the server, such as one from your browser. Uphaul finds out what answers there."
 
 
 class Desk(Protocol):

@@ -29,6 +29,7 @@ from app.domain.transfer import TransferView
 from ui.actions import Actions, Do
 from ui.drop import from_urls
 from ui.models.batch_table import BatchTable
+from ui.models.server_batches import ServerRow
 from ui.selection import Selection, Table, waiting_files
 from ui.theme import Theme
 from ui.views import menus
@@ -36,6 +37,7 @@ from ui.views.empty import EmptyState
 from ui.views.files_pane import FilesPane
 from ui.views.notice import NoticeBar
 from ui.views.overlay import DropOverlay
+from ui.views.server_pane import ServerPane, SwitchBar
 from ui.views.sign_in_bar import SignInBar
 from ui.views.status import StatusBar
 from ui.views.table import TableView
@@ -52,12 +54,14 @@ class MainWindow(QMainWindow):
     """Knows how things look and what is selected; what a person wants done leaves as signals.
 
     ``store`` is its memory, ``servers`` are those of the last frame. ``dropped`` carries a ``Taken``; ``batch_shown`` the id of the batch whose rows are wanted (or None);
-    ``details_wanted`` a transfer's id (or None); ``close_wanted`` says that a person closed the window, which stays.
+    ``details_wanted`` a transfer's id (or None); ``server_wanted`` the profile id of the server whose own batches are
+    looked at ("": of none); ``close_wanted`` says that a person closed the window, which stays.
     """
 
     dropped = Signal(object)
     batch_shown = Signal(object)
     details_wanted = Signal(object)
+    server_wanted = Signal(str)
     close_wanted = Signal()
 
     def __init__(self, theme: Theme, store: QSettings, clock: Callable[[], float]) -> None:
@@ -79,6 +83,8 @@ class MainWindow(QMainWindow):
         self.batches = BatchTable(clock, self)
         self.batch_view: TableView[BatchView] = TableView(self.batches, theme, "Batches", self)
         self.files = FilesPane(theme, clock, self)
+        self.switch = SwitchBar(theme, self)
+        self.on_server = ServerPane(theme, clock, self)
         self.notices = NoticeBar(theme, self)
         self.status = StatusBar(theme, self, clock=clock)
         self._lay_out()
@@ -97,8 +103,8 @@ class MainWindow(QMainWindow):
         self.batches.take(frame)
         self.files.model.take(frame)
         self.status.apply(frame)
-        self.batch_view.animate()
-        self.files.table.animate()
+        for table in (self.batch_view, self.files.table, self.on_server.table):
+            table.animate()
         self._follow(frame)
 
     def _show_servers(self) -> None:
@@ -107,6 +113,13 @@ class MainWindow(QMainWindow):
         self.empty.show_server(chosen.name if chosen else "", embedded=chosen is None or chosen.embedded)
         asks = any(server.link is Link.SIGN_IN for server in self.servers)
         self.sign_in.show_servers(self.servers, waiting_files(self.batches.rows()) if asks else {})
+        lists = chosen is not None and chosen.lists_batches
+        self.switch.name_server(self.top.server_name, lists=lists)
+        self.switch.setVisible(self.looks_at_server or any(not each.embedded for each in self.servers))
+        if self.looks_at_server:
+            self.server_wanted.emit(self.top.server_id if lists else "")
+            if not lists:
+                self.on_server.show_problem(f"“{self.top.server_name}” does not list batches.")
 
     def show_transfers(self, batch_id: str, rows: list[TransferView]) -> None:
         """Show the rows that ``batch_shown`` asked for."""
@@ -116,9 +129,15 @@ class MainWindow(QMainWindow):
     def select_batch(self, batch_id: str) -> None:
         """Select this batch, now or as soon as a frame brings it."""
         self._awaited = batch_id
+        self.actions_[Do.ON_SERVER].setChecked(False)
         self._select_awaited()
 
     # What is selected
+
+    @property
+    def looks_at_server(self) -> bool:
+        """Whether the server's own batches are shown, and not those that were begun here."""
+        return self.actions_[Do.ON_SERVER].isChecked()
 
     @property
     def shown_batch(self) -> BatchView | None:
@@ -128,19 +147,25 @@ class MainWindow(QMainWindow):
 
     def selection(self) -> Selection:
         """Return what the actions look at."""
+        there = self.looks_at_server
+        chosen = self.top.server_shown
         return Selection(
-            table=self._table,
-            batches=tuple(self.batch_view.selected_rows()),
+            table=Table.SERVER if there else self._table,
+            server=self.top.server_name if chosen is not None and chosen.lists_batches else "",
+            remote=tuple(row.batch for row in self.on_server.table.selected_rows()) if there else (),
+            batches=() if there else tuple(self.batch_view.selected_rows()),
             every=tuple(self.batches.rows()),
             shown=self.shown_batch,
-            files=dict(self._file_counts),  # type: ignore[arg-type]  # counted by state
+            files={} if there else dict(self._file_counts),  # type: ignore[arg-type]  # counted by state
             embedded=frozenset(server.name for server in self.servers if server.embedded),
             ready=self._ready,
         )
 
     @property
-    def active_view(self) -> TableView[BatchView] | TableView[TransferView]:
+    def active_view(self) -> TableView[BatchView] | TableView[TransferView] | TableView[ServerRow]:
         """The table that was used last."""
+        if self.looks_at_server:
+            return self.on_server.table
         return self.files.table if self._table is Table.FILES else self.batch_view
 
     # Closing
@@ -167,6 +192,7 @@ class MainWindow(QMainWindow):
         self.store.setValue("geometry", self.saveGeometry())
         self.store.setValue("splitter", self.splitter.saveState())
         self.batch_view.remember(self.store, "batches")
+        self.on_server.table.remember(self.store, "server_batches")
         self.files.table.remember(self.store, "files")
 
     # Drag and drop
@@ -174,7 +200,7 @@ class MainWindow(QMainWindow):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Welcome anything with addresses; what they are is looked at once, for the overlay."""
         if self._welcome(event):
-            self.overlay.show_for(event.mimeData().urls(), self.top.server_name or "This computer")
+            self.overlay.show_for(event.mimeData().urls(), self.top.place or "This computer")
 
     def dragMoveEvent(self, event: QDragMoveEvent) -> None:
         """Stay welcoming, cheaply: this comes with every movement of the mouse."""
@@ -216,19 +242,25 @@ class MainWindow(QMainWindow):
         self.stack = QStackedWidget(self)
         self.stack.addWidget(self.empty)
         self.stack.addWidget(self.splitter)
+        self.stack.addWidget(self.on_server)
         self._centre = QWidget(self)
         layout = QVBoxLayout(self._centre)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        for widget in (self.top, self.sign_in, self.stack, self.notices, self.status):
+        for widget in (self.top, self.sign_in, self.switch, self.stack, self.notices, self.status):
             layout.addWidget(widget, 1 if widget is self.stack else 0)
         self.setCentralWidget(self._centre)
-        menus.fill_bar(self.menuBar(), self.actions_, self.batch_view.columns, self.files.table.columns)
+        columns = (self.batch_view.columns, self.files.table.columns, self.on_server.table.columns)
+        menus.fill_bar(self.menuBar(), self.actions_, *columns)
 
     def _connect(self) -> None:
         self.batch_view.selection_changed.connect(self._batches_selected)
         self.files.table.selection_changed.connect(self._files_selected)
+        self.on_server.table.selection_changed.connect(self._refresh_actions)
+        self.switch.switched.connect(self.actions_[Do.ON_SERVER].setChecked)
+        self.actions_[Do.ON_SERVER].toggled.connect(self._switched)
         self.top.filtered.connect(self.files.filter_text)
+        self.top.filtered.connect(self.on_server.filter_text)
         self.top.server_chosen.connect(lambda profile_id: self.store.setValue("server", profile_id))
         self.files.details.closed.connect(lambda: self.actions_[Do.DETAILS].setChecked(False))
         self.actions_[Do.DETAILS].toggled.connect(lambda _on: self._want_details())
@@ -238,6 +270,7 @@ class MainWindow(QMainWindow):
         for view, menu in (
             (self.batch_view, menus.batches_menu(self.actions_, self)),
             (self.files.table, menus.files_menu(self.actions_, self)),
+            (self.on_server.table, menus.server_menu(self.actions_, self)),
         ):
             view.customContextMenuRequested.connect(lambda at, view=view, menu=menu: _pop_up(view, menu, at))
         leave = QShortcut(QKeySequence(Qt.Key.Key_Escape), self.top.filter)
@@ -253,13 +286,13 @@ class MainWindow(QMainWindow):
         if isinstance(splitter, QByteArray):
             self.splitter.restoreState(splitter)
         self.batch_view.recall(self.store, "batches")
+        self.on_server.table.recall(self.store, "server_batches")
         self.files.table.recall(self.store, "files")
 
     def _follow(self, frame: Frame) -> None:
         """After a frame: the right page, the awaited selection, counts and actions."""
         has_batches = self.batches.rowCount() > 0
-        self.stack.setCurrentWidget(self.splitter if has_batches else self.empty)
-        self.top.filter.setEnabled(has_batches)
+        self._turn_page()
         if self._awaited is not None:
             self._select_awaited()
         elif has_batches and not self.batch_view.selected_ids() and self.shown_batch is None:
@@ -268,6 +301,20 @@ class MainWindow(QMainWindow):
             self.files.count(self.shown_batch)
         if frame.transfers:
             self._recount(patient=True)
+        self._refresh_actions()
+
+    def _turn_page(self) -> None:
+        has_batches = self.batches.rowCount() > 0
+        page = self.splitter if has_batches else self.empty
+        self.stack.setCurrentWidget(self.on_server if self.looks_at_server else page)
+        self.top.filter.setEnabled(has_batches or self.looks_at_server)
+
+    def _switched(self, on_server: bool) -> None:
+        self.switch.choose(on_server)
+        self._turn_page()
+        if not on_server:
+            self.server_wanted.emit("")
+        self._show_servers()
         self._refresh_actions()
 
     def _select_awaited(self) -> None:

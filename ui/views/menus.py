@@ -41,7 +41,7 @@ _BAR: tuple[tuple[str, tuple[Do | None, ...]], ...] = (
             Do.PAUSE_ALL,
         ),
     ),
-    ("&View", (Do.DETAILS, None)),
+    ("&View", (Do.DETAILS, Do.ON_SERVER, None)),
     ("&Help", (Do.ABOUT,)),
 )
 _BATCHES = (
@@ -58,6 +58,7 @@ _BATCHES = (
     Do.COPY,
     Do.PASTE,
 )
+_SERVER = (Do.CANCEL_BATCH, None, Do.COPY, Do.SELECT_ALL)
 _FILES = (Do.RESUME, Do.PAUSE, None, Do.CANCEL_FILE, Do.RETRY, None, Do.DETAILS, Do.COPY, Do.SELECT_ALL)
 
 
@@ -72,13 +73,16 @@ def fill(menu: QMenu, actions: Actions, entries: tuple[Do | None, ...]) -> QMenu
     return menu
 
 
-def fill_bar(bar: QMenuBar, actions: Actions, batches: ColumnHeader, files: ColumnHeader) -> None:
-    """Build the menu bar; View offers the columns of both tables, too."""
+def fill_bar(
+    bar: QMenuBar, actions: Actions, batches: ColumnHeader, files: ColumnHeader, server: ColumnHeader
+) -> None:
+    """Build the menu bar; View offers the columns of all tables, too."""
     for title, entries in _BAR:
         menu = fill(bar.addMenu(title), actions, entries)
         if title == "&View":
             _add_columns(menu, "Columns of &batches", batches)
             _add_columns(menu, "Columns of &files", files)
+            _add_columns(menu, "Columns of batches on the &server", server)
 
 
 def _add_columns(menu: QMenu, title: str, header: ColumnHeader) -> None:
@@ -94,3 +98,8 @@ def batches_menu(actions: Actions, parent: QWidget) -> QMenu:
 def files_menu(actions: Actions, parent: QWidget) -> QMenu:
     """Return the context menu of the Files table."""
     return fill(QMenu(parent), actions, _FILES)
+
+
+def server_menu(actions: Actions, parent: QWidget) -> QMenu:
+    """Return the context menu of the batches on the server."""
+    return fill(QMenu(parent), actions, _SERVER)

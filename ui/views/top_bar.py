@@ -67,6 +67,12 @@ class TopBar(QWidget):
         shown = self.server_shown
         return shown.name if shown else ""
 
+    @property
+    def place(self) -> str:
+        """Where drops go, in words: the server, and the project there."""
+        shown = self.server_shown
+        return f"{shown.name}, {shown.target_name}" if shown and shown.target_name else self.server_name
+
     def show_servers(self, servers: Sequence[ServerView], wanted: str) -> None:
         """Offer *servers*; the chosen one stays chosen, else *wanted*, else the first."""
         ids = [server.profile_id for server in servers]
