@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent
 LOCK = ROOT / "requirements" / "lock.txt"
+BUNDLE = ROOT / "requirements" / "bundle.txt"
+PACKAGING = ROOT / "requirements" / "packaging.txt"
 VENV = ROOT / ".venv"
 SCRIPTS = VENV / ("Scripts" if sys.platform == "win32" else "bin")
 PYTHON = SCRIPTS / ("python.exe" if sys.platform == "win32" else "python")
@@ -38,7 +40,7 @@ usage: python3 dev.py COMMAND
   check [--no-fast]    format, lint, types, import contracts, tests, e2e in a virtual screen
                        (--no-fast: without the fast suite, for when `test` has just run)
   screenshots          take the pictures in docs/images
-  lock [--upgrade]     write requirements/lock.txt anew from pyproject.toml"""
+  lock [--upgrade]     write requirements/*.txt anew from pyproject.toml"""
 
 
 class Stop(Exception):
@@ -325,12 +327,25 @@ def lock(args: Sequence[str]) -> int:
     if args not in ([], ["--upgrade"]):
         return usage_error()
     prepare(())
-    options = (
-        "--quiet --universal --python-version 3.11 --generate-hashes --extra window --extra mcp --extra dev"
-    )
+    everything = "--extra window --extra mcp --extra dev pyproject.toml"
+    # What is frozen into a package has the same pins, without our tools; what freezes it has a file of its own.
+    bundle = f"--constraint {LOCK.relative_to(ROOT).as_posix()} --extra window --extra mcp pyproject.toml"
+    for target, what, more in (
+        (LOCK, everything, args),
+        (BUNDLE, bundle, ()),
+        (PACKAGING, "--group packaging", args),
+    ):
+        if code := call([SCRIPTS / "uv", *_pinning(target, what), *more]):
+            return code
+    return 0
+
+
+def _pinning(target: Path, what: str) -> list[str]:
+    """The words after `uv` that pin *what* in *target*."""
+    options = "pip compile --quiet --universal --python-version 3.11 --generate-hashes"
     without = "--no-emit-index-url --no-emit-find-links --no-annotate --no-header"
-    target = ["--output-file", LOCK.relative_to(ROOT).as_posix(), "pyproject.toml"]
-    return call([SCRIPTS / "uv", "pip", "compile", *options.split(), *without.split(), *args, *target])
+    output = target.relative_to(ROOT).as_posix()
+    return f"{options} {without} --output-file {output} {what}".split()
 
 
 def usage_error() -> int:
