@@ -57,6 +57,7 @@ FAULTS: Mapping[str, Fault] = {
     "hangs_up": Fault(),
     "lost_answer": Fault(forward=True),
     "silent": Fault(hang=True),
+    "silent_after_it": Fault(forward=True, hang=True),
     "cut_answer": Fault(b"HTTP/1.1 204 No Content\r\nUpload-Off"),
     "tls_alert": Fault(b"\x15\x03\x01\x00\x02\x02\x46"),  # http:// to a port that speaks https
     "rate_limited": Fault(reply("429 Too Many Requests", '{"detail": "Slow down."}', "Retry-After: 7")),
@@ -90,7 +91,10 @@ class Seen:
 
 
 class FakeServer:
-    """``async with FakeServer(real_url) as fake: fake.plan("PATCH", "bad_gateway")``; talk to ``fake.url``."""
+    """``async with FakeServer(real_url) as fake: fake.plan("PATCH", "bad_gateway")``; talk to ``fake.url``.
+
+    It lets no WebSocket through, as some proxies do.
+    """
 
     def __init__(self, upstream_url: str) -> None:
         parts = urlsplit(upstream_url)
@@ -134,10 +138,12 @@ class FakeServer:
         head = await reader.readuntil(b"\r\n\r\n")
         seen = _parse(head)
         self.seen.append(seen)
-        plans = self._plans.get(seen.method)
+        plans = self._plans.get(seen.method) if "upgrade" not in seen.headers else None
         fault = plans.popleft() if plans else _THROUGH
         length = int(seen.headers.get("content-length", "0"))
-        if fault is _THROUGH or fault.forward:
+        if "upgrade" in seen.headers:
+            writer.write(reply("400 Bad Request"))
+        elif fault is _THROUGH or fault.forward:
             answer = await self._ask_upstream(head, reader, length)
             writer.write(b"" if fault.forward else answer)
         else:
