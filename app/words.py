@@ -202,7 +202,7 @@ def what_happened(transfer: TransferView, now: float) -> str:
     if state is _S.PAUSED and transfer.done_bytes:
         return f"{size_text(transfer.done_bytes)} arrived; resume goes on from there."
     if state is _S.PROCESSING:
-        return f"{_SIMPLE[state].rstrip('.')}{_stage_text(transfer)}."
+        return _processing_text(transfer)
     if state is _S.COMPLETED:
         return ANSWERS.get(transfer.answer) or _arrived_text(transfer)
     return _SIMPLE.get(state, "")
@@ -301,13 +301,13 @@ def _uploading_text(transfer: TransferView) -> str:
     return f"{left} left" if left else ""
 
 
-def _stage_text(transfer: TransferView) -> str:
-    """Return how far the server is with a file, as the end of a sentence: ": 40 % (analysing)", or nothing."""
+def _processing_text(transfer: TransferView) -> str:
+    """Return what the server does with a file and how far it is: "Analysing, 40 %"; a share that goes back is shown so."""
     stage = " ".join(transfer.stage.replace("_", " ").split())[:_LONGEST_STAGE]
-    if transfer.stage_share is None:
-        return f": {stage}" if stage else ""
-    share = f": {int(transfer.stage_share * 100)} %"
-    return f"{share} ({stage})" if stage else share
+    share = "" if transfer.stage_share is None else f"{int(transfer.stage_share * 100)} %"
+    if not stage:
+        return f"{_SIMPLE[_S.PROCESSING].rstrip('.')}{f': {share}' if share else ''}."
+    return f"{stage[:1].upper()}{stage[1:]}{f', {share}' if share else ''}."
 
 
 def _arrived_text(transfer: TransferView) -> str:

@@ -122,11 +122,11 @@ def test_every_transfer_state_can_be_asked_what_happened() -> None:
         ),
         (
             a_transfer(S.PROCESSING, stage="analysing", stage_share=0.4),
-            "Everything arrived; the server is working on it: 40 % (analysing).",
+            "Analysing, 40 %.",
         ),
         (
             a_transfer(S.PROCESSING, stage="embedding_1"),
-            "Everything arrived; the server is working on it: embedding 1.",
+            "Embedding 1.",
         ),
         (
             a_transfer(S.PROCESSING, stage_share=0.999),
