@@ -97,9 +97,11 @@ class DooritoServer:
         return replace(_ABILITIES, cancel_file=cancels, cancel_batch=cancels)
 
     async def greet(self) -> Abilities:
-        """Ask for a session of nothing, and for the cancel of one that nobody has (RemoteServer.greet)."""
+        """Ask for the cancel of a session that nobody has, and for a session of nothing (RemoteServer.greet)."""
+        answer = await self._http.ask("POST", f"{self._path(_NOBODY)}/cancel")
+        if answer.status not in (401, 403):  # who is asked to sign in for it is told that it is there
+            self._hear(answer)
         await self._require_api()
-        self._hear(await self._http.ask("POST", f"{self._path(_NOBODY)}/cancel"))
         return self.abilities
 
     async def send(self, outgoing: Outgoing, feed: Feed) -> Sent:
@@ -259,7 +261,7 @@ class DooritoServer:
             size_bytes=length,
             blocks=pieces,
         )
-        if answer.ok:
+        if answer.ok and not answer.is_html:
             return
         if answer.status not in (400, 404, 409, 410):
             raise self._http.failure(answer)

@@ -61,7 +61,8 @@ async def test_a_wrong_token_is_a_sign_in(fake: FakeDoorito, courier: Courier, t
 
 
 async def test_a_server_without_sessions_is_none_of_these(courier: Courier, fake: FakeDoorito) -> None:
-    fake.fail_next("POST", "/uploads/sessions", "page_not_found")
+    for _ in range(2):
+        fake.fail_next("POST", "/uploads/sessions", "page_not_found")
     with pytest.raises(TransferError) as caught:
         await courier.server.greet()
     assert caught.value.failure.kind is K.NOT_A_SERVER
