@@ -209,6 +209,10 @@ class FakeVuemantics:
             Batch([], 1, "2026-01-01T00:00:00", status="completed", good=1) for _ in range(number)
         ]
 
+    async def processed(self, files: int) -> None:
+        """Wait until so many files of the last batch are processed."""
+        await until(lambda: self.batches[-1].good + self.batches[-1].bad >= files)
+
     async def begun(self) -> None:
         """Wait until the worker has begun with all batches."""
         await until(lambda: all(batch.status != "pending" for batch in self.batches))

@@ -68,6 +68,7 @@ class Worker:
         self._may_work = asyncio.Event()
         self._may_work.set()
         self._stop_at: int | None = None
+        self._hold_at_file: int | None = None
 
     def put(self, batch: Batch) -> None:
         """Queue a batch."""
@@ -77,6 +78,11 @@ class Worker:
     def hold(self, at_percent: int = 0) -> None:
         """Let the worker stop when a file has come to this per cent (0: before it begins)."""
         self._stop_at = at_percent
+        self._may_work.clear()
+
+    def hold_at_file(self, index: int) -> None:
+        """Let the worker stop before this file of each batch."""
+        self._hold_at_file = index
         self._may_work.clear()
 
     def step(self) -> None:
@@ -103,7 +109,9 @@ class Worker:
         await asyncio.sleep(0)
         batch.status = "processing"
         await self._tell_batch(batch)
-        for file in list(batch.files):
+        for index, file in enumerate(list(batch.files)):
+            if index == self._hold_at_file:
+                await self._may_work.wait()
             if batch.status == "cancelled" and self.stops_when_cancelled:
                 return
             good = await self._process_file(batch, file)

@@ -135,6 +135,18 @@ async def test_a_batch_that_never_fills_is_taken_as_it_is(fake: FakeVuemantics, 
     assert list(found) == ["key of a/x.jpg"]
 
 
+async def test_two_files_of_one_name_in_two_lost_posts_are_two(
+    courier: Courier, fake: FakeVuemantics, clock: Clock
+) -> None:
+    begun_at, files = clock.now, {"a/x.jpg": b"one", "b/x.jpg": b"two"}
+    for path, content in files.items():
+        fake.fail_next("POST", "/v1/uploads/bulk", "loses_the_answer")
+        with pytest.raises(TransferError):
+            await courier.send({path: content})
+    found = await courier.server.find(outgoings(files, begun_at))
+    assert len({file.remote_id for file in found.values()}) == 2
+
+
 async def test_a_hundred_and_fifty_files_are_found_page_by_page(
     courier: Courier, fake: FakeVuemantics, clock: Clock
 ) -> None:

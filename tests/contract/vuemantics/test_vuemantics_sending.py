@@ -301,6 +301,65 @@ async def test_empty_files_of_other_clients_break_no_read_of_ours(
     assert [file.state for file in seen] == [RemoteState.STORED, RemoteState.FAILED]
 
 
+@pytest.mark.parametrize("has_socket", [True, False])
+async def test_files_end_one_by_one_and_a_failed_one_with_its_batch(
+    courier: Courier, fake: FakeVuemantics, has_socket: bool
+) -> None:
+    fake.keeps_sockets_out(not has_socket)
+    fake.worker.hold_at_file(2)
+    remote_ids = ids(await courier.send({"1.jpg": b"1", "2.jpg": BROKEN, "3.jpg": b"3"}))
+    await fake.processed(2)
+    await shown(courier, remote_ids[1], lambda stage, _: stage == "failed; it may be tried again")
+    during = [(file.state, file.stage) for file in await courier.server.look_many(remote_ids)]
+    fake.worker.go()
+    after = [file.state for file in await courier.over(remote_ids)]
+    assert during[:2] == [
+        (RemoteState.STORED, ""),
+        (RemoteState.PROCESSING, "failed; it may be tried again"),
+    ]
+    assert during[2][0] is RemoteState.PROCESSING
+    assert after == [RemoteState.STORED, RemoteState.FAILED, RemoteState.STORED]
+
+
+async def test_a_large_batch_without_a_failure_needs_no_look_at_each_file(
+    courier: Courier, fake: FakeVuemantics
+) -> None:
+    fake.keeps_sockets_out()
+    fake.worker.hold()
+    remote_ids = ids(await courier.send({f"{number}.jpg": b"x" for number in range(150)}))
+    fake.worker.go()
+    await fake.done(150)
+    before = len(fake.requests)
+    states = {file.state for file in await courier.over(remote_ids)}
+    assert (states, len(fake.requests) - before) == ({RemoteState.STORED}, 1)
+
+
+async def test_a_large_batch_with_a_failure_is_read_file_by_file(
+    courier: Courier, fake: FakeVuemantics
+) -> None:
+    files = {f"{number}.jpg": b"x" for number in range(50)} | {"bad.jpg": BROKEN}
+    seen = await courier.over(ids(await courier.send(files)))
+    assert [file.state for file in seen] == [RemoteState.STORED] * 50 + [RemoteState.FAILED]
+
+
+async def test_a_file_that_the_server_cannot_show_has_failed_once_its_batch_is_over(
+    courier: Courier, fake: FakeVuemantics
+) -> None:
+    remote_ids = ids(await courier.send({"1.jpg": b"1", "2.jpg": b"2"}))
+    await fake.done(2)
+    fake.files[0].content = b""  # a row that breaks every read of it
+    broken, good = await courier.over(remote_ids)
+    assert (broken.state, broken.message, good.state) == (
+        RemoteState.FAILED,
+        "the server cannot show this file (500)",
+        RemoteState.STORED,
+    )
+    for _ in range(10):  # after each 500 the server hangs up; a POST must not meet that
+        courier.line._shared.memory.deleted(*remote_ids[0].split("/"))
+        await courier.server.look_many(remote_ids[:1])
+        await courier.server.delete_files(["x/y"])
+
+
 async def test_progress_of_the_transfer_is_told_file_by_file(courier: Courier) -> None:
     files = {"1.jpg": b"x" * 200_000, "2.jpg": b"y" * 10}
     feeds = [MemoryFeed(content) for content in files.values()]
