@@ -140,7 +140,7 @@ class FormServer:
         results: dict[str, Sent | Failure] = {item.outgoing.key: _UNCERTAIN for item in items}
         if fresh:
             answer = await self._post(fresh)
-            if _is_outside(answer):
+            if answer is None:
                 self._line.auth.forget()
                 for item in fresh:
                     await item.feed.seek(0)
@@ -157,13 +157,15 @@ class FormServer:
         """Close the connections (RemoteServer.aclose)."""
         await self._http.aclose()
 
-    async def _post(self, items: Sequence[ParcelItem]) -> Answer:
+    async def _post(self, items: Sequence[ParcelItem]) -> Answer | Failure | None:
+        """Send the form. A Failure says that it broke off in its middle, None that its sender is not signed in (any more):
+        in both cases nothing was stored."""
         form = Multipart([_part(item) for item in items])
         cookies = (await self._line.auth.tokens()).cookies
         feeds = [(item.feed, item.outgoing.size_bytes) for item in items]
         try:
             async with beating(feeds, once=lambda: form.is_out):
-                return await self._http.stream_body(
+                answer = await self._http.stream_body(
                     "POST",
                     self._path,
                     headers={
@@ -176,24 +178,25 @@ class FormServer:
                     blocks=form,
                 )
         except TransferError as error:
+            if error.failure.http_status == 401:  # there is a new sign-in already
+                return None
             if form.is_out or error.failure.kind is not _K.CONNECTION_LOST:
                 raise
-            # Of a form that is not whole nothing is stored: that is as if the server had not been reached.
-            raise TransferError(replace(error.failure, kind=_K.UNREACHABLE)) from None
+            return error.failure
+        return None if _is_logged_out(answer) or _is_forged(answer) else answer
 
-    def _results(self, answer: Answer, count: int) -> Sequence[Sent | Failure]:
-        """Return what became of each file, in order; raise TransferError for what concerns the whole request."""
-        if _is_outside(answer):
-            is_forged = answer.status == 403
-            kind, word = (
-                (_K.FORBIDDEN, "it takes the form for forged (CSRF)") if is_forged else (_K.SIGN_IN, "")
-            )
-            raise TransferError(Failure(kind, word, answer.status))
+    def _results(self, answer: Answer | Failure | None, count: int) -> Sequence[Sent | Failure]:
+        """Return what became of each file, in order; raise TransferError where nobody knows, or where less may do."""
+        if answer is None:
+            word = "it does not take the form right after a login (CSRF)"
+            return [Failure(_K.FORBIDDEN, word, 403)] * count
+        if isinstance(answer, Failure):
+            return [answer] * count
         if not answer.ok:
             failure = failure_of(answer, self._line.account.now())
-            if failure.kind is not _K.REFUSED:
+            if not 400 <= answer.status < 500 or (failure.kind is _K.TOO_LARGE and count > 1):
                 raise TransferError(failure)
-            return [failure] * count  # Django refused the request as such: nothing was stored
+            return [failure] * count  # the form was refused as such: nothing was stored
         page = read_results(answer.body)
         if len(page.lines) == count:
             return [
@@ -271,9 +274,9 @@ def _is_logged_out(answer: Answer) -> bool:
     return answer.status in (301, 302, 303) and "/login" in answer.headers.get("location", "")
 
 
-def _is_outside(answer: Answer) -> bool:
-    """Whether the form did not get as far as its files: the session had ended, or its token is not taken."""
-    return _is_logged_out(answer) or (answer.status == 403 and "csrf" in answer.body.casefold())
+def _is_forged(answer: Answer) -> bool:
+    """Whether the form's token was not taken."""
+    return answer.status == 403 and "csrf" in answer.body.casefold()
 
 
 def open_form(account: Account) -> Line:

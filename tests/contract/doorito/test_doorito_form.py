@@ -216,8 +216,37 @@ async def test_a_form_that_is_always_taken_for_forged_is_said(form: FakeDooritoF
         await house.over(batch)
         assert house.states(batch) == {"f0": S.COMPLETED}
     assert words.startswith(
-        "Your account may not upload to this server (403): it takes the form for forged (CSRF)."
+        "Your account may not upload to this server (403): it does not take the form right after a login (CSRF)."
     )
+
+
+@pytest.mark.parametrize(
+    "fault, start",
+    [
+        ("token_revoked", "Arrived."),
+        ("page_not_found", "No upload server answers at this address (404)."),
+        ("wrong_offset", "The server and Uphaul did not agree on how much had arrived (409): Elsewhere."),
+        ("rate_limited", "The server is busy (429)."),
+        ("forbidden", "Your account may not upload to this server (403): Not you."),
+        ("nginx_400", "The server did not accept the file (400)."),
+    ],
+)
+async def test_a_refusal_of_the_form_as_such_has_stored_nothing(
+    form: FakeDooritoForm, tmp_path: Path, fault: str, start: str
+) -> None:
+    """So it may be sent again, by itself or by a person, and arrives once."""
+    async with form_house_of(tmp_path / "home", form.url, form.user, form.password) as house:
+        form.fail_next("POST", "/app/upload/", fault)
+        batch = await dropped(house, tmp_path / "Photos", [10])
+        await until(lambda: house.states(batch)["f0"] in (S.COMPLETED, S.FAILED, S.WAITING))
+        words = told(house, batch)["f0"][1]
+        house.engine.open_gate("profile")
+        await house.engine.again.retry(house.engine.book.members[batch.id])
+        if house.clock.sleepers:
+            await house.clock.advance(61)
+        await house.over(batch)
+        assert house.states(batch) == {"f0": S.COMPLETED}
+    assert (words.startswith(start), form.posts) == (True, [["f0"]]), words
 
 
 # Lost answers: nobody can know
