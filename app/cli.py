@@ -97,6 +97,10 @@ def _run(args: argparse.Namespace, output: Output) -> int:
 
         act = servers.cancel if args.command == "cancel" else servers.run
         work = act(args, output, _secret_from_stdin(args, sys.stdin))
+    elif args.command == "check-update":
+        from app.cli_update import check_update
+
+        work = check_update(output)
     elif args.command == "status":
         work = commands.status(args, output)
     else:
@@ -175,6 +179,7 @@ def _parser(*, with_serve: bool) -> argparse.ArgumentParser:
     )
     _add_secret(cancel)
     _add_server(commands, common)
+    commands.add_parser("check-update", parents=[common], help="ask whether there is a newer Uphaul")
     commands.add_parser("mcp", help="serve agents by the Model Context Protocol on standard input and output")
     serve = commands.add_parser("serve", help="run the server that comes with Uphaul, alone")
     if with_serve:

@@ -8,9 +8,11 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
+from app import updates
 from app.accounts.secrets import Secrets
 from app.domain.batch import Batch, BatchView, IntakeReport
 from app.domain.events import EngineEvent, EngineNotice, Frame
@@ -35,6 +37,7 @@ from app.server_desk import ServerDesk
 from app.servers import EMBEDDED_ID, Servers
 from app.settings import Settings, save
 from app.shelf import Shelf
+from app.update_file import Outcome
 
 _FOLLOW_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.1
@@ -244,6 +247,14 @@ class UploadManager(ServerDesk):
         self._throttle.limit_bps = settings.speed_limit_bps
         self._engine.set_limits(_limits(settings))
         await asyncio.to_thread(save, self._places.settings_path, settings)
+
+    async def check_for_update(self) -> Outcome:
+        """Ask the address in the settings whether there is a newer Uphaul."""
+        return await updates.check(self._settings, self._places.updates_path, datetime.now(UTC))
+
+    def wants_to_check(self) -> bool:
+        """Whether that is to be asked now without a person's wish: it was set so, and a day has passed."""
+        return updates.is_due(self._settings, self._places.updates_path, datetime.now(UTC))
 
     # -- for the command line -------------------------------------------------------------------------------------
 

@@ -36,6 +36,11 @@ class Places:
         """Lock files of running programs."""
         return self.data_dir / "locks"
 
+    @property
+    def updates_path(self) -> Path:
+        """What the check for updates was told last."""
+        return self.data_dir / "updates.json"
+
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Places:
         """`UPHAUL_HOME` in *env* moves everything to one folder; otherwise the platform's own places are used."""

@@ -11,6 +11,9 @@ from typing import Any
 
 import tomli_w
 
+LONGEST_LINE = 2_000
+"""How many letters a setting of one line has at most."""
+
 
 class Theme(StrEnum):
     """Which palette the window wears."""
@@ -50,6 +53,12 @@ class Settings:
     """A transfer that moves no byte for so many seconds is tried again, 5 to 3600."""
     roll_back_cancelled: bool = False
     """What a server had stored before the cancel of it took effect is deleted there, where it can be."""
+    check_for_updates: bool = False
+    """The window asks once a day whether there is a newer version; nothing is ever downloaded or installed."""
+    update_url: str = ""
+    """Where the signed file about the newest version is (docs/RELEASING.md); "" is nowhere."""
+    update_key: str = ""
+    """The public minisign key that file is signed with; "" takes the key that came with this Uphaul."""
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -147,6 +156,11 @@ def _is_limit(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and (value == 0 or 1000 <= value < 2**53)
 
 
+def _is_line(value: Any) -> bool:
+    """An address or a key; whether it can be used is found out, and told, where it is."""
+    return isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_LINE
+
+
 def _is_theme(value: Any) -> bool:
     return isinstance(value, Theme)
 
@@ -167,5 +181,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         _is_limit,
         "speed_limit_bps must be 0 (no limit) or a whole number of bytes per second from 1000 up",
     ),
+    "update_url": (_is_line, "update_url must be one line of text, an address that begins with https://"),
+    "update_key": (_is_line, "update_key must be one line of text, a public key as minisign prints it"),
     "theme": (_is_theme, "theme must be 'system', 'light' or 'dark'"),
 }

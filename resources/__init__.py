@@ -1,4 +1,4 @@
-"""The files that come with the program: icons and licences, found wherever it is installed (also in a frozen one)."""
+"""The files that come with the program: icons, licences and keys, found wherever it is installed (also in a frozen one)."""
 
 from importlib.resources import files
 
@@ -17,3 +17,10 @@ def icon_names() -> list[str]:
 def license_text(name: str) -> str:
     """Return the licence *name* (``"Lucide"``); raise FileNotFoundError if there is none."""
     return files(__name__).joinpath("licenses", f"{name}.txt").read_text(encoding="utf-8")
+
+
+def update_keys() -> list[str]:
+    """Return the public minisign keys (base64) that a file about updates may be signed with; none in a build without one."""
+    folder = files(__name__).joinpath("keys")
+    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".pub"))
+    return [folder.joinpath(name).read_text(encoding="utf-8").splitlines()[1].strip() for name in found]

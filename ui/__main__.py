@@ -5,7 +5,19 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = frozenset(
-    {"upload", "resume", "status", "cancel", "server", "mcp", "serve", "--version", "--help", "-h"}
+    {
+        "upload",
+        "resume",
+        "status",
+        "cancel",
+        "server",
+        "check-update",
+        "mcp",
+        "serve",
+        "--version",
+        "--help",
+        "-h",
+    }
 )
 USAGE = 2
 

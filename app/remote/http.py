@@ -64,10 +64,12 @@ class Http:
         way: Way = DIRECT_WAY,
         read_timeout_s: float = 60.0,
         clock: Callable[[], float] = time.time,
+        longest_answer_bytes: int = _ANSWER_CAP_BYTES,
     ) -> None:
         self._origin = _checked(url)
         self._auth = auth
         self._clock = clock
+        self._cap_bytes = longest_answer_bytes
         self._headers = [
             (b"Host", self._origin.netloc),
             (b"User-Agent", f"uphaul/{__version__}".encode()),
@@ -176,7 +178,7 @@ class Http:
         try:
             response = await self._client.send(request, stream=True, follow_redirects=False)
             try:
-                return await _answer(response)
+                return await _answer(response, self._cap_bytes)
             finally:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -304,7 +306,7 @@ def _checked(url: str) -> httpx.URL:
     return parsed
 
 
-async def _answer(response: httpx.Response) -> Answer:
+async def _answer(response: httpx.Response, cap_bytes: int) -> Answer:
     cookies: SimpleCookie = SimpleCookie()
     for line in response.headers.get_list("set-cookie"):
         with contextlib.suppress(CookieError):
@@ -312,7 +314,7 @@ async def _answer(response: httpx.Response) -> Answer:
     return Answer(
         response.status_code,
         _lower(response.headers),
-        await _text(response),
+        await _text(response, cap_bytes),
         {name: morsel.value for name, morsel in cookies.items()},
     )
 
@@ -321,10 +323,10 @@ def _lower(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-async def _text(response: httpx.Response) -> str:
+async def _text(response: httpx.Response, cap_bytes: int) -> str:
     body = bytearray()
     async for part in response.aiter_raw():
         body += part
-        if len(body) >= _ANSWER_CAP_BYTES:
+        if len(body) >= cap_bytes:
             break
-    return body[:_ANSWER_CAP_BYTES].decode("utf-8", "replace")
+    return body[:cap_bytes].decode("utf-8", "replace")

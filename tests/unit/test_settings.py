@@ -23,6 +23,9 @@ OTHERS = Settings(
     theme=Theme.DARK,
     stall_s=30,
     roll_back_cancelled=True,
+    check_for_updates=True,
+    update_url="https://updates.example.org/uphaul-update.json",
+    update_key="RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
 )
 
 
