@@ -43,7 +43,8 @@ _ABILITIES = Abilities(resume=True, cancel_file=True, cancel_batch=True, checksu
 
 
 class DooritoLine:
-    """What the connections of one account share: whether the server has cancels, and the batches begun from here.
+    """What the connections of one account share: whether the server has cancels (None: not known yet), and the batches
+    begun from here.
 
     ``finalize_timeout_s`` is how long one request to put a file together is waited for before the session is looked at.
     """
@@ -51,7 +52,7 @@ class DooritoLine:
     def __init__(self, account: Account, finalize_timeout_s: float = FINALIZE_TIMEOUT_S) -> None:
         self.account = account
         self.finalize_timeout_s = finalize_timeout_s
-        self.has_cancel = True
+        self.has_cancel: bool | None = None
 
     def connect(self) -> RemoteServer:
         """Return a connection (Line.connect). Raises TransferError for a token that cannot be one."""
@@ -93,14 +94,12 @@ class DooritoServer:
     @property
     def abilities(self) -> Abilities:
         """What the PEPs promise; the cancels of our own server as long as no answer has said that there are none."""
-        cancels = self._line.has_cancel
+        cancels = self._line.has_cancel is not False
         return replace(_ABILITIES, cancel_file=cancels, cancel_batch=cancels)
 
     async def greet(self) -> Abilities:
         """Ask for the cancel of a session that nobody has, and for a session of nothing (RemoteServer.greet)."""
-        answer = await self._http.ask("POST", f"{self._path(_NOBODY)}/cancel")
-        if answer.status not in (401, 403):  # who is asked to sign in for it is told that it is there
-            self._hear(answer)
+        await self._ask_for_cancel()
         await self._require_api()
         return self.abilities
 
@@ -128,6 +127,8 @@ class DooritoServer:
         Asking makes one where there was none, which is cancelled at once; so only a server with cancels is asked.
         """
         found: dict[str, RemoteFile] = {}
+        if self._line.has_cancel is None:
+            await self._ask_for_cancel()
         for outgoing in outgoings if self._line.has_cancel else ():
             answer = await self._post(outgoing)
             if not answer.ok:
@@ -198,6 +199,12 @@ class DooritoServer:
         await self._slow.aclose()
 
     # Sessions
+
+    async def _ask_for_cancel(self) -> None:
+        """Learn whether there are cancels, by one for a session that nobody has."""
+        answer = await self._http.ask("POST", f"{self._path(_NOBODY)}/cancel")
+        if answer.status not in (401, 403):  # who is asked to sign in for it is told that it is there
+            self._hear(answer)
 
     async def _require_api(self) -> None:
         """Prove that there are sessions, and that we may have one: a request for nothing is a bad request (400)."""

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app.domain.failure import CancelledElsewhereError, FailureKind, TransferError
-from app.domain.state import BatchState, CancelEnding, TransferState
+from app.domain.state import CancelEnding, TransferState
 from app.remote.base import Abilities, RemoteFile, RemoteState, Sent
 from tests.support.clock import until
 from tests.support.doorito_sender import Courier, house_of, open_courier, told
@@ -158,16 +158,6 @@ async def test_the_batches_begun_here_are_listed(courier: Courier, tmp_path: Pat
 # The whole engine
 
 
-async def test_three_hundred_small_files_arrive(server: ServerProcess, tmp_path: Path) -> None:
-    make_files(tmp_path / "Photos", [100 + n for n in range(300)])
-    async with house_of(tmp_path / "home", url_of(server), server.token) as house:
-        await drop_and_wait(house, tmp_path / "Photos")
-        await until(lambda: house.batch.counts.unfinished == 0, 60)
-        assert house.view(house.batch).state is BatchState.COMPLETED
-        said = {words for _, words in told(house, house.batch).values()}
-    assert said == {"Arrived; the server has checked its SHA-256."}
-
-
 async def test_names_in_all_scripts_arrive(server: ServerProcess, tmp_path: Path) -> None:
     names = ["Łódź & 日本 😀.txt", "leer", 'a"b<c>.txt', "x" * 251 + ".txt"]
     (tmp_path / "Photos").mkdir()
@@ -216,6 +206,28 @@ async def test_a_cancel_of_a_batch_while_it_is_sent(server: ServerProcess, tmp_p
         True,
     )
     assert (there.state, there.stored_files, parts_of(server)) == (R.CANCELLED, counts[S.COMPLETED], [])
+
+
+async def test_a_cancel_while_it_is_put_together_wins_or_loses_as_a_whole(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    make_files(tmp_path / "Photos", [48 * MIB])
+    async with house_of(tmp_path / "home", url_of(server), server.token) as house:
+        await drop_and_wait(house, tmp_path / "Photos")
+        row = house.rows(house.batch)["f0"]
+        await until(lambda: row.state is S.PROCESSING)
+        house.engine.cancel(house.batch, [row])
+        await house.over(house.batch)
+        seen = told(house, house.batch)["f0"]
+        async with open_courier(url_of(server), server.token) as courier:
+            there = (await courier.server.look(row.remote_id or "")).state
+    assert (seen, there) in (
+        ((S.CANCELLED, "Cancelled. The server confirmed it and kept nothing."), R.CANCELLED),
+        (
+            (S.COMPLETED, "It had finished before the cancel took effect, and stays on the server."),
+            R.STORED,
+        ),
+    )
 
 
 async def test_a_server_that_is_killed_in_the_middle_costs_no_part(tmp_path: Path) -> None:

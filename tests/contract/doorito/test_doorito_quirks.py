@@ -105,6 +105,18 @@ async def test_three_parts_are_under_way_and_end_in_any_order(
     assert fake.stored() == {"a.bin": parcel.sha256}
 
 
+async def test_a_file_never_holds_more_than_sixteen_mebibytes(tmp_path: Path) -> None:
+    """Of parts of 7 MiB two are under way at once."""
+    async with FakeDoorito(7 * MIB) as fake, open_courier(fake.url, fake.token) as courier:
+        gates = [fake.holds_part(number) for number in (1, 2)]
+        attempt = asyncio.create_task(courier.send(make_parcel(tmp_path, 30 * MIB)))
+        await until(lambda: fake.part_bytes == 14 * MIB)
+        for gate in gates:
+            gate.set()
+        await attempt
+    assert (fake.most_at_once, fake.part_bytes) == (2, 30 * MIB)
+
+
 async def test_a_large_chunk_streams(tmp_path: Path) -> None:
     """64 MiB a part: it goes out alone, as it is read."""
     async with FakeDoorito(64 * MIB) as fake, open_courier(fake.url, fake.token) as courier:
@@ -403,6 +415,14 @@ async def test_a_cancel_where_there_is_none_is_told_without_words(
     await begun(fake, courier, parcel, 1)
     assert await courier.server.cancel_file(parcel.remote_id or "") == CancelAnswer(404, "")
     assert (courier.server.abilities.cancel_file, (await courier.look(parcel)).message) == (False, "lingers")
+
+
+async def test_a_search_for_lost_ids_leaves_nothing_where_there_is_no_cancel(
+    fake: FakeDoorito, courier: Courier, tmp_path: Path
+) -> None:
+    """A session can be asked for by its key only by making one."""
+    assert await courier.server.find([make_parcel(tmp_path, 10).outgoing]) == {}
+    assert fake.sessions == {}
 
 
 @pytest.mark.parametrize(
