@@ -132,32 +132,33 @@ class Asking:
         What may come much later is told as PROCESSING, under an id by which it can be looked for.
         """
         await self._line.settled()
-        found = {
-            each.key: known for each in outgoings if (known := self._line.claims.of(each.key)) is not None
-        }
+        claims, doubts = self._line.claims, self._line.doubts
         while True:
-            fresh = await self._look_for([each for each in outgoings if each.key not in found])
-            found |= fresh
-            missing = [each for each in outgoings if each.key not in found]
+            fresh = await self._look_for(outgoings)
+            missing = [each for each in outgoings if claims.of(each.key) is None]
             if fresh:
-                self._line.doubts.again(each.key for each in missing)
-            left_s = self._line.doubts.left_s(missing)
+                doubts.again(each.key for each in missing)
+            left_s = doubts.left_s(missing)
             if not 0 < left_s <= LONGEST_WAIT_S:
                 break
             await self._line.news(min(self._line.pace.look_again_s, left_s))
-        stored = {each.key: _stored(found[each.key], each) for each in outgoings if each.key in found}
-        return stored | {each.key: _cut(each) for each in missing if self._line.doubts.left_s([each]) > 0}
+        known = [(each, claims.of(each.key)) for each in outgoings]
+        stored = {each.key: _stored(remote_id, each) for each, remote_id in known if remote_id is not None}
+        return stored | {each.key: _cut(each) for each in missing if doubts.left_s([each]) > 0}
 
-    async def _look_for(self, outgoings: Sequence[Outgoing]) -> dict[str, RemoteId]:
-        """List the projects of these files once; what is found is theirs from now on."""
-        found: dict[str, RemoteId] = {}
-        lost = [each for each in outgoings if each.begun_at is not None]
+    async def _look_for(self, outgoings: Sequence[Outgoing]) -> bool:
+        """List the projects of these files once; what is found is theirs from now on. Return whether anything was."""
+        claims, fresh = self._line.claims, False
+        lost = [each for each in outgoings if each.begun_at is not None and claims.of(each.key) is None]
         for project in sorted({each.target for each in lost if each.target}):
             here = [each for each in lost if each.target == project]
-            for key, picture in match(here, await self._free(project, here)).items():
-                found[key] = RemoteId(project, picture.kind, picture.id)
-                self._line.claims.claim(key, found[key], was_found=True)
-        return found
+            free = await self._free(project, here)
+            # Another connection may have looked for the same files, and found them, while we listed.
+            here = [each for each in here if claims.of(each.key) is None]
+            for key, picture in match(here, free).items():
+                claims.claim(key, RemoteId(project, picture.kind, picture.id), was_found=True)
+                fresh = True
+        return fresh
 
     async def _free(self, project: str, outgoings: Sequence[Outgoing]) -> list[Picture]:
         """Return the images since the first of these files began that are no other file's."""

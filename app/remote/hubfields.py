@@ -155,7 +155,7 @@ def is_no_project(answer: Answer) -> bool:
     """Whether an answer about a project says that it is gone, not ours, or no project's id (§4: one cannot tell)."""
     if answer.is_html or no_such_route(answer):
         return False
-    return answer.status == 403 or (answer.status == 404 and answer.code == "NOT_FOUND")
+    return answer.status == 403 or (answer.status == 404 and answer.code in ("NOT_FOUND", "GENERIC_ERROR"))
 
 
 def no_such_route(answer: Answer) -> bool:

@@ -21,7 +21,7 @@ from app.remote.hubfields import RemoteId
 from app.remote.hubmemory import Claims, Doubts
 from app.remote.websocket import WebSocket, open_socket
 
-_REFUSED_FOR_S = 10.0
+_GOODBYE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class HubLine:
         self._heard = asyncio.Event()
         self._ear: asyncio.Task[None] | None = None
         self._cancels: set[asyncio.Task[None]] = set()
-        self._refused: tuple[float, Failure] | None = None
+        self._refused: Failure | None = None
 
     def http(self, read_timeout_s: float | None = None) -> Http:
         """Return a client for one connection, signed in by this line."""
@@ -73,11 +73,15 @@ class HubLine:
         return http_of(patient, self.auth)
 
     async def aclose(self) -> None:
-        """Stop listening, and let cancels that are under way go out."""
+        """Stop listening, and let cancels that are under way go out, if that is quick."""
         if self._ear is not None:
             self._ear.cancel()
             await asyncio.gather(self._ear, return_exceptions=True)
-        await asyncio.gather(*self._cancels, return_exceptions=True)
+        if self._cancels:
+            _, late = await asyncio.wait(list(self._cancels), timeout=_GOODBYE_S)
+            for cancel in late:
+                cancel.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     # The ear
 
@@ -94,7 +98,7 @@ class HubLine:
 
     async def _open_ear(self) -> WebSocket:
         if self._refused is not None:  # a person must act first, and each refused sign-in counts there
-            raise TransferError(self._refused[1])
+            raise TransferError(self._refused)
         path = f"{self.base}{socketio.PATH}"
         return await open_socket(self.account, path, headers=await self.auth.headers())
 
@@ -130,17 +134,12 @@ class HubLine:
     # Who we are
 
     async def _sign_in(self) -> Tokens:
-        now = asyncio.get_running_loop().time()
-        if self._refused is not None and now - self._refused[0] < _REFUSED_FOR_S:
-            raise TransferError(
-                self._refused[1]
-            )  # many ask at once, and 20 refusals shut the door for 15 minutes
         user, password = self.account.password()
         payload = {"email": user, "password": password, "rememberMe": True}
         answer = await self._ask_unsigned("auth/login", payload, {})
         if answer.status in (400, 401, 403):  # 403: the e-mail address was never verified
-            self._refused = now, Failure(FailureKind.SIGN_IN, http_status=answer.status)
-            raise TransferError(self._refused[1])
+            self._refused = Failure(FailureKind.SIGN_IN, http_status=answer.status)
+            raise TransferError(self._refused)
         tokens = self._tokens(answer)
         self._refused = None
         return tokens

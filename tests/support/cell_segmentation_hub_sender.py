@@ -1,5 +1,6 @@
 """A Cell Segmentation Hub account for tests: straight through the adapter, and through the whole engine."""
 
+import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,6 +20,8 @@ from tests.support.vuemantics_sender import MemoryFeed
 
 QUICK = Pace(settle_s=0.3, gave_up_s=2.0, look_again_s=0.03)
 """The waits of a server that is on this machine."""
+PATIENT = Pace(settle_s=20.0, gave_up_s=20.0, look_again_s=0.03)
+"""For what will be found: however slow the machine is, it is waited for."""
 
 
 def outgoings(
@@ -109,5 +112,5 @@ def make_pictures(folder: Path, *names: str, size_bytes: int = 1000) -> Path:
     """Write files that differ; nobody looks whether they are pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names):
-        (folder / name).write_bytes(bytes((number + at) % 251 for at in range(size_bytes)))
+        (folder / name).write_bytes(random.Random(number).randbytes(size_bytes))
     return folder

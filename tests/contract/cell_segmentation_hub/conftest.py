@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cell_segmentation_hub_sender import Courier, open_courier, open_hub_house
+from app.remote.hubline import Pace
+from tests.support.cell_segmentation_hub_sender import QUICK, Courier, open_courier, open_hub_house
 from tests.support.cell_segmentation_hub_server import FakeHub
 from tests.support.clock import TestClock
 from tests.support.engine_house import House
@@ -26,6 +27,12 @@ async def fake(clock: TestClock) -> AsyncIterator[FakeHub]:
 
 
 @pytest.fixture
+def pace() -> Pace:
+    """How long the client waits; a test may say otherwise."""
+    return QUICK
+
+
+@pytest.fixture
 async def courier(fake: FakeHub, clock: TestClock) -> AsyncIterator[Courier]:
     """An account at it."""
     async with open_courier(fake.url, fake.user, fake.password, fake.project, clock=clock) as opened:
@@ -33,7 +40,9 @@ async def courier(fake: FakeHub, clock: TestClock) -> AsyncIterator[Courier]:
 
 
 @pytest.fixture
-async def house(fake: FakeHub, clock: TestClock, tmp_path: Path) -> AsyncIterator[House]:
+async def house(fake: FakeHub, clock: TestClock, pace: Pace, tmp_path: Path) -> AsyncIterator[House]:
     """A program whose only server it is."""
-    async with open_hub_house(tmp_path / "home", fake.url, fake.user, fake.password, clock) as opened:
+    async with open_hub_house(
+        tmp_path / "home", fake.url, fake.user, fake.password, clock, pace=pace
+    ) as opened:
         yield opened

@@ -11,6 +11,7 @@ from app.engine.engine import Limits
 from app.engine.verdicts import LATE_AFTER_S
 from app.remote.base import ParcelLimits, RemoteState
 from tests.support.cell_segmentation_hub_sender import (
+    PATIENT,
     Courier,
     make_pictures,
     open_hub_house,
@@ -27,6 +28,7 @@ NOTHING_SENT = (S.CANCELLED, "Cancelled before anything was sent.")
 STAYS = (S.COMPLETED, "It had finished before the cancel took effect, and stays on the server.")
 ROLLED_BACK = (S.CANCELLED, "Cancelled. It had been stored all the same, and was deleted again.")
 ARRIVED = (S.COMPLETED, "Arrived.")
+patient = pytest.mark.parametrize("pace", [PATIENT])
 PHOTOS = ("a.png", "β.png", "c.png")
 
 
@@ -127,6 +129,7 @@ async def test_one_file_of_a_request_is_cancelled_and_the_others_go_on(
 @pytest.mark.parametrize(
     ("chooses", "ending", "left"), [(lambda _house: None, STAYS, 3), (roll_back, ROLLED_BACK, 0)]
 )
+@patient
 async def test_after_the_last_byte_the_server_stores_all_the_same(
     house: House, fake: FakeHub, tmp_path: Path, chooses: Callable[[House], None], ending: object, left: int
 ) -> None:
@@ -139,13 +142,14 @@ async def test_after_the_last_byte_the_server_stores_all_the_same(
     assert (set(told(house, batch).values()), len(fake.images)) == ({ending}, left)
 
 
+@patient
 async def test_what_is_stored_slowly_is_waited_for_as_long_as_more_comes(
     house: House, fake: FakeHub, tmp_path: Path
 ) -> None:
     roll_back(house)
     fake.stores_after_abort()
-    fake.takes_s_a_picture(0.15)
-    names = [f"{number}.png" for number in range(5)]  # together longer than one waits for the first of them
+    fake.takes_s_a_picture(0.05)
+    names = [f"{number}.png" for number in range(5)]
     batch = await all_sent(house, fake, tmp_path / "Photos", *names)
     house.engine.cancel(batch)
     await over(house, batch)
@@ -162,6 +166,7 @@ async def test_what_nginx_had_and_the_server_never_got_is_not_there(
     assert (set(told(house, batch).values()), fake.images) == ({NOTHING}, [])
 
 
+@patient
 async def test_one_file_after_the_last_byte_and_the_others_are_not_there_twice(
     house: House, fake: FakeHub, tmp_path: Path
 ) -> None:
@@ -188,6 +193,7 @@ async def test_a_cancel_after_the_end_changes_nothing(house: House, fake: FakeHu
 # Twice, much, and with trouble
 
 
+@patient
 async def test_twice_is_once(house: House, fake: FakeHub, tmp_path: Path) -> None:
     fake.stores_after_abort()
     batch = await all_sent(house, fake, tmp_path / "Photos", *PHOTOS)
@@ -198,6 +204,7 @@ async def test_twice_is_once(house: House, fake: FakeHub, tmp_path: Path) -> Non
     assert (set(told(house, batch).values()), len(fake.images)) == ({STAYS}, 3)
 
 
+@patient
 async def test_a_batch_of_many_requests_in_every_stage(house: House, fake: FakeHub, tmp_path: Path) -> None:
     roll_back(house)
     names = [f"{number:03}.png" for number in range(900)]
@@ -213,6 +220,7 @@ async def test_a_batch_of_many_requests_in_every_stage(house: House, fake: FakeH
     assert fake.asked("DELETE", "/images/batch") == 6
 
 
+@patient
 async def test_a_server_that_is_away_is_asked_until_it_answers(
     house: House, fake: FakeHub, tmp_path: Path
 ) -> None:

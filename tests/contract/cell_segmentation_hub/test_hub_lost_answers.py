@@ -10,6 +10,7 @@ from app.domain.state import TransferState
 from app.remote.account import Account, Endpoint, ForgetfulNotes
 from app.remote.base import Sent
 from tests.support.cell_segmentation_hub_sender import (
+    PATIENT,
     QUICK,
     Courier,
     make_pictures,
@@ -70,6 +71,7 @@ async def test_what_was_stored_is_found_and_not_sent_again(
     assert (len(fake.images), fake.asked("POST", "/images")) == (3, 1)
 
 
+@pytest.mark.parametrize("pace", [PATIENT])
 async def test_what_is_still_being_stored_is_waited_for(house: House, fake: FakeHub, tmp_path: Path) -> None:
     fake.answers_504_but_stores()
     fake.holds_storing()
@@ -172,7 +174,9 @@ async def test_it_is_found_after_a_restart_of_the_program_while_the_server_store
         await fake.arrived()
     fake.no_fault()
     turn(clock, 5)
-    async with open_hub_house(tmp_path / "home", fake.url, fake.user, fake.password, clock) as house:
+    async with open_hub_house(
+        tmp_path / "home", fake.url, fake.user, fake.password, clock, pace=PATIENT
+    ) as house:
         batch = house.batch
         await until(lambda: fake.asked("GET", "/images") > 1)
         fake.holds_storing(False)
