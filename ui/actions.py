@@ -26,6 +26,7 @@ class Do(StrEnum):
     CANCEL_FILE = "cancel_file"
     CANCEL_BATCH = "cancel_batch"
     RETRY = "retry"
+    DELETE_THERE = "delete_there"
     REMOVE_FINISHED = "remove_finished"
     REMOVE_BATCH = "remove_batch"
     OPEN_FOLDER = "open_folder"
@@ -95,6 +96,7 @@ SPECS: tuple[Spec, ...] = (
     Spec(Do.CANCEL_FILE, "Cancel &file", "x", ("Del",), rules.can_cancel_file),
     Spec(Do.CANCEL_BATCH, "Cancel &batch", "ban", ("Shift+Del",), rules.can_cancel_batch),
     Spec(Do.RETRY, "Retry fai&led", "refresh-cw", ("F5",), rules.can_retry),
+    Spec(Do.DELETE_THERE, "&Delete from the server…", "trash-2", (), rules.can_delete_there),
     Spec(Do.REMOVE_FINISHED, "Remove fi&nished", "eraser", ("Ctrl+Shift+Del",), rules.can_remove),
     Spec(Do.REMOVE_BATCH, "Remo&ve from list", "eraser", (), rules.can_remove_batch),
     Spec(Do.OPEN_FOLDER, "Open folder on &server", "folder-open", ("Ctrl+Return",), rules.can_open_folder),
@@ -222,6 +224,7 @@ _MY_BATCHES = frozenset(
         Do.PAUSE,
         Do.CANCEL_FILE,
         Do.RETRY,
+        Do.DELETE_THERE,
         Do.REMOVE_FINISHED,
         Do.REMOVE_BATCH,
         Do.OPEN_FOLDER,

@@ -14,16 +14,17 @@ from ui import drop
 from ui.actions import Do
 from ui.bridge import Bridge
 from ui.choose import choose_files, choose_folders
-from ui.dialogs.about import AboutDialog
+from ui.dialogs.question import confirmed
 from ui.dialogs.report import ReportDialog
 from ui.dialogs.settings import SettingsDialog
 from ui.drop import Taken
 from ui.loop import Tasks, ask
 from ui.on_server import OnServer
 from ui.projects import ProjectCommands
-from ui.selection import BATCH_OVER, REMOTE_OVER, files_text
+from ui.selection import BATCH_OVER, REMOTE_OVER, files_text, is_left_there
 from ui.servers import ServerCommands
 from ui.theme import Theme
+from ui.updates import UpdateCommands
 from ui.views.main_window import MainWindow
 from ui.views.table import table_text
 
@@ -45,6 +46,7 @@ class Commands(QObject):
         self.servers = ServerCommands(window, bridge, tasks, theme)
         self.on_server = OnServer(window, bridge, tasks)
         self.projects = ProjectCommands(window, bridge, tasks, theme)
+        self.updates = UpdateCommands(window, bridge, tasks, theme)
         self._copier = ThreadPoolExecutor(1, thread_name_prefix="uphaul-copy")
         self._wishes: dict[Do, Callable[[], Awaitable[object]]] = {
             Do.ADD_FILES: self._add_files,
@@ -57,6 +59,7 @@ class Commands(QObject):
             Do.CANCEL_FILE: self._cancel_files,
             Do.CANCEL_BATCH: self._cancel_batches,
             Do.RETRY: self._retry,
+            Do.DELETE_THERE: self._delete_there,
             Do.REMOVE_FINISHED: self._remove_finished,
             Do.REMOVE_BATCH: self._remove_selected,
             Do.OPEN_FOLDER: self._open_folder,
@@ -65,7 +68,7 @@ class Commands(QObject):
             Do.SERVERS: self.servers.show_list,
             Do.ADD_SERVER: self.servers.add,
             Do.SETTINGS: self._change_settings,
-            Do.ABOUT: self._about,
+            Do.ABOUT: self.updates.about,
         }
         window.actions_.chosen.connect(self.do)
         window.dropped.connect(lambda taken: tasks.spawn(self.take(taken)))
@@ -188,6 +191,21 @@ class Commands(QObject):
             name = f"“{chosen[0].name}”" if len(chosen) == 1 else f"{len(chosen)} batches"
             self._offer_undo(f"Cancelling {name}.")
 
+    async def _delete_there(self) -> None:
+        ids = [row.id for row in self._window.files.table.selected_rows() if is_left_there(row)]
+        what = files_text(len(ids))
+        if ids and await confirmed(
+            self._window, f"Delete {what} from the server?", "This cannot be undone.", "Delete"
+        ):
+            await self.delete_there(ids)
+
+    async def delete_there(self, ids: Sequence[str]) -> None:
+        """Delete files from their server and say how many; those here stay."""
+        count = await self._bridge.call(lambda m: m.delete_remote(ids)) if ids else 0
+        self._bridge.pull()
+        text = f"Deleted from the server: {files_text(count)}." if count else "The server deleted nothing."
+        self._window.notices.say(text)
+
     def _offer_undo(self, text: str) -> None:
         """While the server has not been asked, a cancel can be taken back; then say so."""
         if self.settings.undo_cancel_s > 0:
@@ -294,9 +312,6 @@ class Commands(QObject):
         self._theme.choose(self.settings.theme)
         wanted = self.settings
         await self._bridge.call(lambda m: m.change_settings(wanted))
-
-    async def _about(self) -> None:
-        await ask(AboutDialog(self._theme, self._window))
 
 
 async def _run(wish: Callable[[], Awaitable[object]]) -> None:

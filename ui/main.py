@@ -68,7 +68,7 @@ async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
     for complaint in complaints:
         window.notices.say(complaint)
     window.show()
-    beginning = asyncio.ensure_future(_begin(bridge, window))
+    beginning = asyncio.ensure_future(_begin(bridge, window, lambda: tasks.spawn(commands.updates.look())))
     if paths:
         tasks.spawn(commands.add(paths))
     await leave.wait()
@@ -81,14 +81,15 @@ async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
     return beginning.result() if beginning.done() else 0
 
 
-async def _begin(bridge: Bridge, window: MainWindow) -> int:
-    """Start the engine; return the exit code of this run: 1 if it could not start."""
+async def _begin(bridge: Bridge, window: MainWindow, begun: Callable[[], object]) -> int:
+    """Start the engine, then call *begun*; return the exit code of this run: 1 if it could not start."""
     try:
         await bridge.start()
     except Exception as error:  # the window is the only place to say it
         log.exception("the engine could not start")
         window.notices.say(f"Uphaul could not begin to work: {error}", seconds=3600)
         return 1
+    begun()
     return 0
 
 

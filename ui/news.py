@@ -16,7 +16,7 @@ from ui.loop import Tasks
 from ui.models.columns import readable
 from ui.models.file_table import StateGroup
 from ui.notify import Notifier
-from ui.selection import files_text
+from ui.selection import files_text, is_left_there
 from ui.views.main_window import MainWindow
 
 LONG_S = 20
@@ -58,7 +58,7 @@ class News(QObject):
             self._notifier.notify(title, body, "Show", lambda: self.show_batch(batch))
 
     def _cancel_ended(self, event: CancelEnded) -> None:
-        stored = dict(event.counts).get(CancelEnding.FINISHED_FIRST, 0)
+        stored = dict(event.counts).get(CancelEnding.FINISHED_FIRST, 0) + event.kept_there
         text = words.cancel_summary(event)
         if stored:
             label = "Delete it from the server" if stored == 1 else "Delete them from the server"
@@ -70,14 +70,7 @@ class News(QObject):
     def _delete_stored(self, batch_id: str) -> Callable[[], Coroutine[Any, Any, None]]:
         async def delete() -> None:
             rows = await self._bridge.call(lambda m: m.transfers(batch_id))
-            finished = [
-                row.id
-                for row in rows
-                if row.ending is CancelEnding.FINISHED_FIRST and row.state is TransferState.COMPLETED
-            ]
-            count = await self._bridge.call(lambda m: m.delete_remote(finished)) if finished else 0
-            self._bridge.pull()
-            self._window.notices.say(f"Deleted from the server: {files_text(count)}.")
+            await self._commands.delete_there([row.id for row in rows if is_left_there(row)])
 
         return delete
 

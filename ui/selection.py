@@ -6,12 +6,15 @@ from enum import Enum
 from typing import NamedTuple
 
 from app.domain.batch import BatchView
-from app.domain.state import CANCELLABLE, OVER, PAUSABLE, RETRYABLE, BatchState, TransferState
+from app.domain.state import CANCELLABLE, OVER, PAUSABLE, RETRYABLE, BatchState, CancelEnding, TransferState
+from app.domain.transfer import TransferView
 from app.remote.base import RemoteBatchRow, RemoteState
 
 _S = TransferState
 
 REMOTE_OVER = frozenset({RemoteState.STORED, RemoteState.FAILED, RemoteState.CANCELLED})
+_NOT_THERE = frozenset({"nothing_stored", "deleted", "lingers"})
+"""Answers of files that were cancelled here only, and of which there is nothing that could be deleted."""
 MY_BATCHES_ONLY = "This is for batches that were begun here. Switch to “My batches”."
 BATCH_OVER = frozenset({BatchState.COMPLETED, BatchState.PARTIAL, BatchState.FAILED, BatchState.CANCELLED})
 
@@ -29,6 +32,7 @@ class Selection:
     """What the actions look at. ``files`` counts the selected rows of the Files table by state.
 
     ``batches`` are the selected batches, ``every`` all there are; ``shown`` is the batch whose files are shown.
+    ``left_there``: how many of the selected files the server still has although they were cancelled.
     ``server`` is the name of the chosen server if it lists batches, ``remote`` are those that are selected there.
     """
 
@@ -39,6 +43,7 @@ class Selection:
     files: Mapping[TransferState, int] = field(default_factory=dict)
     embedded: frozenset[str] = frozenset()
     ready: bool = True
+    left_there: int = 0
     server: str = ""
     remote: tuple[RemoteBatchRow, ...] = ()
 
@@ -148,6 +153,22 @@ def _can_cancel_there(selection: Selection) -> Answer:
         return Answer(False, "This batch is over; there is nothing left to cancel.")
     name = f"“{unfinished[0].name}”" if len(unfinished) == 1 else f"{len(unfinished)} batches"
     return Answer(True, f"Ask {selection.server or 'the server'} to cancel {name}, wherever it was begun.")
+
+
+def is_left_there(row: TransferView) -> bool:
+    """Whether a file was to be cancelled, and the server has it all the same."""
+    if row.ending is CancelEnding.FINISHED_FIRST:
+        return row.state is _S.COMPLETED and row.answer != "deleted"
+    return row.ending is CancelEnding.HERE_ONLY and row.answer not in _NOT_THERE
+
+
+def can_delete_there(selection: Selection) -> Answer:
+    """Of a selected file that was cancelled, something is on the server."""
+    if not selection.files_selected:
+        return Answer(False, "Select files first.")
+    if selection.left_there:
+        return Answer(True, f"Delete {files_text(selection.left_there)} from the server.")
+    return Answer(False, "Only files that were stored although they were cancelled can be deleted there.")
 
 
 def can_look_at_server(selection: Selection) -> Answer:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QDialog, QWidget
 
 from app.accounts.profiles import ProfileError, ServerProfile
 from app.accounts.secrets import Kept
@@ -17,6 +17,7 @@ from app.words import count_text, failure_text
 from ui.abilities import powers_text
 from ui.bridge import Bridge
 from ui.dialogs.parts import Mood
+from ui.dialogs.question import confirmed
 from ui.dialogs.server import ServerDialog
 from ui.dialogs.servers import ServersDialog
 from ui.dialogs.sign_in import SignInDialog
@@ -157,17 +158,8 @@ class ServerCommands(QObject):
         server = self._server(profile_id)
         if server is None:
             return
-        box = QMessageBox(self._parent)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Uphaul")
-        box.setText(f"Remove “{server.name}”?")
-        box.setInformativeText(removal_text(server.name, list(self._window.batches.rows())))
-        remove = box.addButton("Remove", QMessageBox.ButtonRole.DestructiveRole)
-        stay = box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(stay)
-        box.setEscapeButton(stay)
-        await ask(box)
-        if box.clickedButton() is remove:
+        more = removal_text(server.name, list(self._window.batches.rows()))
+        if await confirmed(self._parent, f"Remove “{server.name}”?", more, "Remove"):
             await self._desk.remove(profile_id)
             self._bridge.pull()
             self._say(f"“{server.name}” is removed.")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from app.domain.batch import BatchView, IntakeReport
 from app.domain.events import Frame, Link, ServerView, Totals
-from app.domain.state import BatchState, TransferState
+from app.domain.state import BatchState, CancelEnding, TransferState
 from app.domain.transfer import TransferView
 
 NOW = 1_795_000_000.0
@@ -23,6 +23,10 @@ def transfer(
     size_bytes: int = 1000,
     done_bytes: int = 0,
     speed_bps: float = 0.0,
+    ending: CancelEnding | None = None,
+    answer: str = "",
+    stage: str = "",
+    stage_share: float | None = None,
 ) -> TransferView:
     """Return the view of transfer *number* of a batch; its id is ``t<number>``."""
     return TransferView(
@@ -36,10 +40,12 @@ def transfer(
         state=state,
         speed_bps=speed_bps,
         failure=None,
-        ending=None,
-        answer="",
+        ending=ending,
+        answer=answer,
         sha256=None,
         retry_at=None,
+        stage=stage,
+        stage_share=stage_share,
     )
 
 

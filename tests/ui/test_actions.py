@@ -5,15 +5,15 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.domain.batch import IntakeReport
-from app.domain.state import BatchState, TransferState
+from app.domain.state import BatchState, CancelEnding, TransferState
 from app.remote.base import RemoteBatchRow, RemoteState
-from tests.support.views import batch
+from tests.support.views import batch, transfer
 from ui import selection as rules
 from ui.actions import SPECS, Actions, Do
 from ui.selection import Selection, Table
 from ui.theme import Theme
 
-S, B, R = TransferState, BatchState, RemoteState
+S, B, R, E = TransferState, BatchState, RemoteState, CancelEnding
 NOTHING = Selection()
 HERE = frozenset({"This computer"})
 
@@ -69,6 +69,14 @@ TRUTH = [
     (rules.can_cancel_batch, there(R.PROCESSING, R.STORED), True, "Ask lab to cancel “Scans 0”"),
     (rules.can_cancel_batch, there(R.UNFINISHED, R.PROCESSING), True, "2 batches"),
     (rules.can_cancel_batch, there(R.STORED), False, "is over"),
+    (rules.can_delete_there, NOTHING, False, "Select files"),
+    (rules.can_delete_there, of_files(completed=1), False, "although they were cancelled"),
+    (
+        rules.can_delete_there,
+        Selection(table=Table.FILES, files={S.CANCELLED: 2}, left_there=2),
+        True,
+        "Delete 2 files",
+    ),
     (rules.can_look_at_server, there(), True, "begun elsewhere"),
     (rules.can_look_at_server, NOTHING, False, "does not list batches"),
     (rules.can_copy, there(R.STORED), True, "Copy"),
@@ -110,6 +118,25 @@ TRUTH = [
 def test_rule(rule: rules.Answer, selection: Selection, enabled: bool, words: str) -> None:
     answer = rule(selection)
     assert (answer.enabled, words in answer.words) == (enabled, True), answer
+
+
+@pytest.mark.parametrize(
+    ("state", "ending", "answer", "left"),
+    [
+        (S.COMPLETED, None, "", False),
+        (S.COMPLETED, E.FINISHED_FIRST, "", True),
+        (S.COMPLETED, E.FINISHED_FIRST, "deleted", False),
+        (S.CANCELLED, E.HERE_ONLY, "stored", True),
+        (S.CANCELLED, E.HERE_ONLY, "goes_on 500: error", True),
+        (S.CANCELLED, E.HERE_ONLY, "nothing_stored", False),
+        (S.CANCELLED, E.HERE_ONLY, "deleted", False),
+        (S.CANCELLED, E.CANCELLED, "", False),
+    ],
+)
+def test_what_a_server_still_has_of_a_cancelled_file(
+    state: TransferState, ending: CancelEnding | None, answer: str, left: bool
+) -> None:
+    assert rules.is_left_there(transfer(1, state, ending=ending, answer=answer)) is left
 
 
 def test_every_rule_is_in_the_table() -> None:

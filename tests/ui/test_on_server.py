@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.remote.base import CancelAnswer, RemoteBatchRow, RemoteState
@@ -13,7 +14,7 @@ from tests.support.keyring_in_memory import Memory
 from tests.support.server import ServerProcess
 from tests.support.views import EMBEDDED, LAB, NOW, batch, frame
 from tests.support.vuemantics_client import PASSWORD, VuemanticsClient, pictures
-from tests.ui.running import Running, add, album
+from tests.ui.running import Running, add, album, dialog
 from ui.actions import Do
 from ui.on_server import answer_text
 from ui.theme import Theme
@@ -239,3 +240,25 @@ async def test_a_server_that_goes_away_leaves_its_list_and_says_so(
         True,
         ["0 / 1"],
     )
+
+
+async def test_what_a_server_keeps_after_a_cancel_can_be_deleted_there(
+    run: Running, held: ServerProcess, vault: Memory, tmp_path: Path
+) -> None:
+    """It cannot cancel a single file; so it says what is left there, and the menu of the file offers to delete it."""
+    with VuemanticsClient(held) as account:
+        await add(run, f"{held.url}/vuemantics", account.email, PASSWORD, "lab")
+        run.drop(album(tmp_path / "Mine", 2))
+        await run.until(lambda: run.rows("state") == ["Processing", "Processing"], "both are there")
+        said = run.rows("what")
+        run.window.files.table.selectRow(0)
+        run.use(Do.CANCEL_FILE)
+        await run.until(lambda: run.rows("state")[0] == "Cancelled", "its ending")
+        ending = run.rows("what")[0]
+        run.use(Do.DELETE_THERE)
+        question = await dialog(run, QMessageBox)
+        next(button for button in question.buttons() if button.text() == "Delete").click()
+        await run.until(lambda: run.rows("what")[0] == "Deleted from the server.", "it is deleted")
+        left = account.uploads()["items"]
+    assert said == ["Everything arrived; the server is working on it."] * 2
+    assert (ending.startswith("The server answered 405"), len(left)) == (True, 1)

@@ -94,7 +94,6 @@ class ServerDialog(QDialog):
         form = self.form
         form.look.clicked.connect(lambda: self.stop() if self.working else self.look())
         form.address.textEdited.connect(lambda _text: self._next_step())
-        form.address.returnPressed.connect(self._entered)
         form.kind.activated.connect(lambda _index: self._kind_chosen())
         form.test.clicked.connect(lambda: self.stop() if self.working else self.test())
         form.save.clicked.connect(self.save)
@@ -207,10 +206,6 @@ class ServerDialog(QDialog):
         for said in (self.form.address_said, self.form.end_said):
             if said.mood is Mood.BUSY:
                 said.say("Stopped." if task.cancelled() else "")
-
-    def _entered(self) -> None:
-        if self.form.look.isDefault():
-            self.look()
 
     def _next_step(self) -> None:
         """Enter looks while it is not known what answers at the address, and saves afterwards."""

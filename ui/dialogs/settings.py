@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QFrame,
     QLabel,
+    QLineEdit,
     QPlainTextEdit,
     QScrollArea,
     QSpinBox,
@@ -19,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.settings import Settings
+from app.settings import LONGEST_LINE, Settings
 from app.settings import Theme as ThemeChoice
 from ui.theme import Theme
 
@@ -58,11 +59,15 @@ class SettingsDialog(QDialog):
             stall_s=self._stall.value(),
             resume_on_start=self._resume.isChecked(),
             undo_cancel_s=self._undo.value(),
+            roll_back_cancelled=self._roll_back.isChecked(),
             include_hidden=self._hidden.isChecked(),
             exclude=tuple(dict.fromkeys(line for line in patterns if line)),
             notify=self._notify.isChecked(),
             close_to_tray=self._tray.isChecked(),
             theme=ThemeChoice(self._look.currentData()),
+            check_for_updates=self._updates.isChecked(),
+            update_url=_line(self._update_url),
+            update_key=_line(self._update_key),
         )
 
     def _speed_limit_bps(self) -> int:
@@ -80,9 +85,13 @@ class SettingsDialog(QDialog):
         self._stall = _number(self, 5, 3600, " s", step=5)
         self._undo = _number(self, 0, 60, " s", zero="Send at once")
         self._resume = QCheckBox("Go on with unfinished uploads when Uphaul starts", self)
+        self._roll_back = QCheckBox("When a cancel comes too late, delete what was stored", self)
         self._hidden = QCheckBox("Take hidden files and folders too", self)
         self._notify = QCheckBox("Tell me when a batch has ended", self)
         self._tray = QCheckBox("Keep uploading in the tray when I close the window", self)
+        self._updates = QCheckBox("Ask once a day whether there is a newer version", self)
+        self._update_url, self._update_key = QLineEdit(self), QLineEdit(self)
+        self._update_url.setPlaceholderText("https://")
         self._exclude = QPlainTextEdit(self)
         self._exclude.setTabChangesFocus(True)
         self._exclude.setFixedHeight(self._exclude.fontMetrics().lineSpacing() * 4 + 22)
@@ -132,6 +141,12 @@ class SettingsDialog(QDialog):
             self._undo,
             "The server hears of a cancel only after this time.",
         )
+        self._field(
+            form,
+            "",
+            self._roll_back,
+            "Where the server can. Otherwise it stays there, and you are asked.",
+        )
         self._field(form, "", self._resume, "Otherwise they wait, paused, until you resume them.")
         self._section(form, "Folders")
         self._field(
@@ -142,6 +157,15 @@ class SettingsDialog(QDialog):
         self._field(form, "Appearance", self._look, "")
         self._field(form, "", self._notify, "One notification for each batch.")
         self._field(form, "", self._tray, "Only where the desktop has a tray.")
+        self._section(form, "Updates")
+        self._field(form, "", self._updates, "Nothing is ever downloaded or installed by itself.")
+        self._field(form, "Address", self._update_url, "Where the publisher tells of new versions.")
+        self._field(
+            form,
+            "Public key",
+            self._update_key,
+            "Empty: the key that came with Uphaul. It must have signed what is told.",
+        )
 
     def _section(self, form: QFormLayout, title: str) -> None:
         label = QLabel(title, self)
@@ -196,11 +220,20 @@ class SettingsDialog(QDialog):
         self._stall.setValue(settings.stall_s)
         self._undo.setValue(settings.undo_cancel_s)
         self._resume.setChecked(settings.resume_on_start)
+        self._roll_back.setChecked(settings.roll_back_cancelled)
         self._hidden.setChecked(settings.include_hidden)
         self._exclude.setPlainText("\n".join(settings.exclude))
         self._notify.setChecked(settings.notify)
         self._tray.setChecked(settings.close_to_tray)
         self._look.setCurrentIndex(self._look.findData(settings.theme.value))
+        self._updates.setChecked(settings.check_for_updates)
+        self._update_url.setText(settings.update_url)
+        self._update_key.setText(settings.update_key)
+
+
+def _line(field: QLineEdit) -> str:
+    """What was typed or pasted, without what cannot be seen."""
+    return "".join(each for each in field.text() if each.isprintable()).strip()[:LONGEST_LINE]
 
 
 def _number(parent: QWidget, low: int, high: int, unit: str, *, zero: str = "", step: int = 1) -> QSpinBox:

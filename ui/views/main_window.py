@@ -30,7 +30,7 @@ from ui.actions import Actions, Do
 from ui.drop import from_urls
 from ui.models.batch_table import BatchTable
 from ui.models.server_batches import ServerRow
-from ui.selection import Selection, Table, waiting_files
+from ui.selection import Selection, Table, is_left_there, waiting_files
 from ui.theme import Theme
 from ui.views import menus
 from ui.views.empty import EmptyState
@@ -73,6 +73,7 @@ class MainWindow(QMainWindow):
         self._ready = False
         self._frames = 0
         self._file_counts: Counter[object] = Counter()
+        self._left_there = 0
         self.setWindowTitle("Uphaul")
         self.setObjectName("main")
         self.setAcceptDrops(True)
@@ -157,6 +158,7 @@ class MainWindow(QMainWindow):
             every=tuple(self.batches.rows()),
             shown=self.shown_batch,
             files={} if there else dict(self._file_counts),  # type: ignore[arg-type]  # counted by state
+            left_there=0 if there else self._left_there,
             embedded=frozenset(server.name for server in self.servers if server.embedded),
             ready=self._ready,
         )
@@ -346,7 +348,9 @@ class MainWindow(QMainWindow):
         """Count the selected files by state; with very many of them, not at every frame."""
         if patient and sum(self._file_counts.values()) > MANY_SELECTED and self._frames % RECOUNT_FRAMES:
             return
-        self._file_counts = Counter(row.state for row in self.files.table.selected_rows())
+        rows = self.files.table.selected_rows()
+        self._file_counts = Counter(row.state for row in rows)
+        self._left_there = sum(map(is_left_there, rows))
 
     def _refresh_actions(self) -> None:
         self.actions_.update(self.selection())

@@ -34,6 +34,8 @@ _BAR: tuple[tuple[str, tuple[Do | None, ...]], ...] = (
             Do.CANCEL_BATCH,
             None,
             Do.RETRY,
+            Do.DELETE_THERE,
+            None,
             Do.REMOVE_FINISHED,
             Do.REMOVE_BATCH,
             None,
@@ -59,7 +61,18 @@ _BATCHES = (
     Do.PASTE,
 )
 _SERVER = (Do.CANCEL_BATCH, None, Do.COPY, Do.SELECT_ALL)
-_FILES = (Do.RESUME, Do.PAUSE, None, Do.CANCEL_FILE, Do.RETRY, None, Do.DETAILS, Do.COPY, Do.SELECT_ALL)
+_FILES = (
+    Do.RESUME,
+    Do.PAUSE,
+    None,
+    Do.CANCEL_FILE,
+    Do.RETRY,
+    Do.DELETE_THERE,
+    None,
+    Do.DETAILS,
+    Do.COPY,
+    Do.SELECT_ALL,
+)
 
 
 def fill(menu: QMenu, actions: Actions, entries: tuple[Do | None, ...]) -> QMenu:

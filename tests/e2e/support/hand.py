@@ -47,6 +47,10 @@ class Hand:
         """Press a combination such as ``ctrl+q`` in the focused window."""
         self.desktop.run("xdotool", "key", "--clearmodifiers", keys)
 
+    def type(self, text: str) -> None:
+        """Type *text* into the field that has the keyboard."""
+        self.desktop.run("xdotool", "type", "--delay", "15", "--", text)
+
     def drag(self, start: Rect, goal: Rect, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Drag from *start* to *goal*; *meanwhile* runs when the pointer rests over the goal, before the release."""
         with self.dragging(start, goal):

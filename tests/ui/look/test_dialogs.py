@@ -15,11 +15,9 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from app import __version__
 from app.domain.batch import IntakeReport, SkippedPath
 from app.settings import Settings
 from app.settings import Theme as ThemeChoice
-from ui.dialogs.about import AboutDialog
 from ui.dialogs.report import ReportDialog
 from ui.dialogs.settings import SettingsDialog
 from ui.theme import Theme
@@ -35,6 +33,9 @@ ODD = Settings(
     close_to_tray=False,
     theme=ThemeChoice.DARK,
     stall_s=15,
+    check_for_updates=True,
+    update_url="https://updates.example.org/u.json",
+    update_key="RWQf6LRCGA9i53ml",
 )
 
 
@@ -96,14 +97,6 @@ def test_no_sentence_is_cut(qtbot: QtBot, theme: Theme) -> None:
     dialog = opened(qtbot, theme, Settings())
     cut = [label.text() for label in dialog.findChildren(QLabel) if label.width() < label.sizeHint().width()]
     assert cut == []
-
-
-def test_about_says_version_and_licences(qtbot: QtBot, theme: Theme) -> None:
-    dialog = AboutDialog(theme)
-    qtbot.addWidget(dialog)
-    text = dialog.findChildren(QPlainTextEdit)[0].toPlainText()
-    assert ("MIT License" in text, "Lucide" in text, "ISC License" in text) == (True, True, True)
-    assert any(__version__ in label for label in dialog.words)
 
 
 REPORT = IntakeReport(
