@@ -105,7 +105,8 @@ async def cancel(args: Namespace, output: Output, given: Secret | None) -> int:
         after = next((row for row in await _listed(session, profile) if row.remote_id == args.what), None)
         is_over = after is None or after.state is RemoteState.CANCELLED
         word = remote_state_text(after) if after else "It is no longer listed"
-        said = f"The server answered {answer.http_status} ({printable(answer.message)}). {word}."
+        told = f" ({printable(answer.message)})" if answer.message else ""
+        said = f"The server answered {answer.http_status}{told}. {word}."
         output.result(
             {
                 "server": server_json(profile),
