@@ -1,5 +1,6 @@
 """A server that resumes: asked once by OPTIONS whether it speaks tus 1.0.0 or the IETF's draft, then spoken to in its own way."""
 
+from app.domain.failure import FailureKind, TransferError
 from app.remote import draft, tusfields
 from app.remote.base import Abilities, CancelAnswer, Feed, Outgoing, RemoteFile, Sent
 from app.remote.draft import DraftServer
@@ -48,13 +49,29 @@ class AnyTusServer:
 
     async def _one(self) -> TusServer | DraftServer:
         if self._speaker is None:
-            # The slash at the end of the address, if there is one, is part of it.
-            path = self._http.whole_path
-            answer = await self._http.ask("OPTIONS", path, headers=tusfields.VERSION)
-            if draft.is_announced(answer) and "tus-version" not in answer.headers:
-                self._speaker = DraftServer(self._http, path, answer)
-            else:
-                tus = TusServer(self._http, path)
-                tus.hear(answer)
-                self._speaker = tus
+            # A slash at the end of the address is part of it, and many a server knows only the one or the other.
+            given = self._http.whole_path
+            other = given.rstrip("/") if given.endswith("/") else f"{given}/"
+            try:
+                self._speaker = await self._at(given)
+            except TransferError as error:
+                self._speaker = await self._beside(other, error)
         return self._speaker
+
+    async def _beside(self, path: str, error: TransferError) -> TusServer | DraftServer:
+        """Ask there, too; raise what the given address said unless somebody knows this one."""
+        if error.failure.kind is not FailureKind.NOT_A_SERVER or not path:
+            raise error
+        try:
+            return await self._at(path)
+        except TransferError as there:
+            raise (error if there.failure.kind is FailureKind.NOT_A_SERVER else there) from None
+
+    async def _at(self, path: str) -> TusServer | DraftServer:
+        """Return what speaks there. Raises TransferError."""
+        answer = await self._http.ask("OPTIONS", path, headers=tusfields.VERSION)
+        if draft.is_announced(answer) and "tus-version" not in answer.headers:
+            return DraftServer(self._http, path, answer)
+        tus = TusServer(self._http, path)
+        tus.hear(answer)
+        return tus

@@ -1,11 +1,12 @@
 """Plain sockets for httpcore: no copy through a transport's buffer, and an ear for the server while a body goes out.
 
 httpcore's own backend hands a body to an asyncio transport, which drops a connection, and the answer that waits in it,
-as soon as one write fails. Here the answer is still read, and sending stops at once when the server has spoken.
+as soon as one write fails. Here the answer is still read, and sending stops at once when the server has answered.
 """
 
 import asyncio
 import ipaddress
+import re
 import select
 import socket
 import ssl
@@ -17,6 +18,9 @@ from typing import Any
 import httpcore
 
 _OTHER_ADDRESSES_S = 3.0
+_MOST_INTERIM_BYTES = 64 * 1024
+_INTERIM = re.compile(rb"(?:HTTP/1\.\d 1(?!01)\d\d[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n)+")
+_BEGINS_INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d")
 
 
 def works_here() -> bool:
@@ -79,7 +83,7 @@ class SocketStream(httpcore.AsyncNetworkStream):
         httpcore then reads that answer."""
         rest = memoryview(buffer)
         while rest:
-            if self._is_readable():
+            if self._is_readable() and self._has_answered():
                 raise httpcore.WriteError("the server answered before it had everything")
             try:
                 rest = rest[self._socket.send(rest) :]
@@ -112,6 +116,20 @@ class SocketStream(httpcore.AsyncNetworkStream):
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return bool(poll.poll(0))
+
+    def _has_answered(self) -> bool:
+        """Whether what waits is a final answer or the end. Interim ones (104 of a resumable upload) are dropped."""
+        try:
+            while waiting := self._socket.recv(_MOST_INTERIM_BYTES, socket.MSG_PEEK):
+                interim = _INTERIM.match(waiting)
+                if interim is None:
+                    return not _BEGINS_INTERIM.match(waiting)
+                self._socket.recv(interim.end())
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
 
     async def _ready(self) -> None:
         """Wait until the socket takes bytes again or brings some."""

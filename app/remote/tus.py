@@ -138,7 +138,7 @@ class TusServer:
         headers = {
             **tusfields.VERSION,
             "Upload-Length": str(outgoing.size_bytes),
-            "Upload-Metadata": tusfields.metadata(outgoing, sha256),
+            "Upload-Metadata": tusfields.metadata(outgoing, sha256, with_type=not self._creates_once),
             "Idempotency-Key": outgoing.key,
         }
         if blocks is None:

@@ -1,6 +1,7 @@
 """The header fields of tus 1.0.0, written and read. Pure. Source: https://tus.io/protocols/resumable-upload"""
 
 import hashlib
+import mimetypes
 from base64 import b64encode
 from collections.abc import Mapping
 from decimal import Decimal
@@ -14,10 +15,14 @@ VERSION: Mapping[str, str] = {"Tus-Resumable": "1.0.0"}
 BODY_TYPE: Mapping[str, str] = {"Content-Type": "application/offset+octet-stream"}
 
 
-def metadata(outgoing: Outgoing, sha256: str | None) -> str:
-    """Return Upload-Metadata: ``filename, relative_path, mtime`` and, where they are known, ``batch_id, sha256``."""
+def metadata(outgoing: Outgoing, sha256: str | None, *, with_type: bool = False) -> str:
+    """Return Upload-Metadata: ``filename, relative_path, mtime`` and, where they are known, ``batch_id, sha256``.
+
+    ``filetype`` (*with_type*) is no part of tus, but what most clients send beside the name, and some servers want.
+    """
+    name = outgoing.relative_path.rpartition("/")[2]
     pairs = {
-        "filename": outgoing.relative_path.rpartition("/")[2],
+        "filename": name,
         "relative_path": outgoing.relative_path,
         "mtime": seconds_text(outgoing.mtime_ns),
     }
@@ -25,6 +30,8 @@ def metadata(outgoing: Outgoing, sha256: str | None) -> str:
         pairs["batch_id"] = outgoing.remote_batch_id
     if sha256 is not None:
         pairs["sha256"] = sha256
+    if with_type:
+        pairs["filetype"] = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in pairs.items())
 
 
@@ -81,7 +88,7 @@ def remote_id_of(location: str, files_url: str) -> str:
     token and is refused with NOT_A_SERVER.
     """
     files = urlsplit(files_url)
-    is_bare = "/" not in location
+    is_bare = "/" not in location.partition("?")[0]
     place = urlsplit(urljoin(files_url.rstrip("/") + "/" if is_bare else files_url, location))
     if not location or place.hostname != files.hostname:
         raise TransferError(Failure(FailureKind.NOT_A_SERVER, "the server sends uploads to another host"))

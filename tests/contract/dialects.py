@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ import httpx
 from app.domain.state import TransferState
 from app.remote.account import Account, Endpoint, Line
 from app.remote.base import RemoteServer, TargetServer
+from app.remote.cell_segmentation_hub import open_hub
 from app.remote.directdrive import directdrive_line
 from app.remote.registry import (
     CELL_SEGMENTATION_HUB,
@@ -29,9 +31,14 @@ from app.remote.registry import (
     dialect,
 )
 from app.remote.vuemantics import VuemanticsLine
-from tests.support import directdrive_sender, vuemantics_sender
+from tests.support import cell_segmentation_hub_sender, directdrive_sender, vuemantics_sender
+from tests.support.cell_segmentation_hub_server import FakeHub
 from tests.support.directdrive_server import FakeDirectDrive, Generation
+from tests.support.doorito_server import FakeDoorito
+from tests.support.draft_server import FakeDraft
 from tests.support.front import Door, LoseAnswer
+from tests.support.npm_tus import NpmTus
+from tests.support.python_tus import PythonTus
 from tests.support.server import ServerProcess
 from tests.support.vuemantics_server import FakeVuemantics
 
@@ -65,11 +72,43 @@ class Ours:
         await asyncio.to_thread(self.process.restart)
 
 
+class Servers:
+    """The servers that are processes: each is started when the first story needs it, and serves all of a module."""
+
+    def __init__(self, folder: Path, modules: Callable[[], Path]) -> None:
+        self._folder = folder
+        self._modules = modules
+        self._running = ExitStack()
+
+    @cached_property
+    def _ours(self) -> Ours:
+        process = ServerProcess(self._folder / "ours", "--rate-limits", "off")
+        return Ours(self._running.enter_context(process))
+
+    @cached_property
+    def _npm(self) -> NpmTus:
+        return self._running.enter_context(NpmTus(self._modules(), self._folder / "npm"))
+
+    def ours(self) -> Ours:
+        """Our own."""
+        return self._ours
+
+    def npm(self) -> NpmTus:
+        """The tus project's."""
+        return self._npm
+
+    def close(self) -> None:
+        """End them."""
+        self._running.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What a server is started on: our running one (made when it is first asked for), and the time."""
+    """What a server is started on: our running one and the tus project's (made when first asked for), a folder, the time."""
 
     ours: Callable[[], Ours]
+    npm: Callable[[], NpmTus]
+    folder: Path
     now: Callable[[], float]
 
 
@@ -93,8 +132,8 @@ class Case:
     """A dialect at one of its servers.
 
     ``announces`` is the first request of a file's sending, ``brings`` the one with its bytes, ``ends`` the one whose
-    answer says that it is stored; ``loses`` takes that answer away. ``own_words`` are those sentences (by the story)
-    that differ from what everybody says.
+    answer says that it is stored; ``loses`` takes that answer away. ``arrived`` is what a person reads of a stored
+    file; ``own_words`` are the sentences, by their stories, that differ from what everybody says.
     """
 
     dialect: str
@@ -104,6 +143,7 @@ class Case:
     brings: Door
     ends: Door
     loses: LoseAnswer = field(default_factory=LoseAnswer)
+    many_files: int = 300
     arrived: str = "Arrived."
     renames: Callable[[str], str] = str
     own_words: Mapping[str, Any] = field(default_factory=dict)
@@ -121,6 +161,8 @@ class Case:
             return VuemanticsLine(account, vuemantics_sender.QUICK)
         if self.dialect == DIRECTDRIVE:
             return directdrive_line(account, directdrive_sender.QUICK)
+        if self.dialect == CELL_SEGMENTATION_HUB:
+            return open_hub(account, cell_segmentation_hub_sender.QUICK)
         return dialect(self.dialect).open(account)
 
 
@@ -177,6 +219,48 @@ def _fake_directdrive(generation: Generation) -> Callable[[Grounds], AbstractAsy
     return start
 
 
+@asynccontextmanager
+async def _fake_doorito(_grounds: Grounds) -> AsyncIterator[Site]:
+    async with FakeDoorito() as fake:
+
+        def stored() -> list[Stored]:
+            whole = [each for each in fake.sessions.values() if each.content is not None]
+            return [(session.name, _sha256(session.content or b"")) for session in whole]
+
+        yield Site(Endpoint(fake.url, fake.token), stored, fake.restart)
+
+
+@asynccontextmanager
+async def _fake_hub(grounds: Grounds) -> AsyncIterator[Site]:
+    async with FakeHub(grounds.now) as fake:
+        endpoint = Endpoint(fake.url, user=fake.user, password=fake.password)
+        yield Site(
+            endpoint, lambda: [(image.name, _sha256(image.content)) for image in fake.images], fake.restart
+        )
+
+
+@asynccontextmanager
+async def _npm_tus(grounds: Grounds) -> AsyncIterator[Site]:
+    npm = grounds.npm()
+
+    async def restart() -> None:
+        await asyncio.to_thread(npm.restart)
+
+    yield Site(Endpoint(npm.url, npm.token), npm.stored, restart)
+
+
+@asynccontextmanager
+async def _python_tus(grounds: Grounds) -> AsyncIterator[Site]:
+    async with PythonTus(grounds.folder / "tuspyserver") as running:
+        yield Site(Endpoint(running.url, running.token), running.stored, running.restart)
+
+
+@asynccontextmanager
+async def _draft(_grounds: Grounds) -> AsyncIterator[Site]:
+    async with FakeDraft() as fake:
+        yield Site(Endpoint(fake.url, fake.token), fake.stored, fake.restart)
+
+
 _VERIFIED = "Arrived; the server has checked its SHA-256."
 _RENEWED = (
     TransferState.WAITING,
@@ -190,6 +274,7 @@ _NOTHING_STORED = "Cancelled here only: this server has no cancel. Nothing had b
 _PERHAPS_A_PART = (
     "Cancelled here only: this server has no cancel, so what had arrived may stay there for a while."
 )
+_LINGERS = "Cancelled here only: this server has no cancel. What had arrived stays there until the server lets it expire."
 _NO_EMPTY = (
     TransferState.FAILED,
     "The server did not accept the file: this server takes no empty files. Change what it names, then retry.",
@@ -219,6 +304,7 @@ _VUEMANTICS: Mapping[str, Any] = {
     "empty": _EMPTY,
     "expired": _RENEWED,
 }
+_HUB: dict[str, Any] = {"403": _NOT_YOURS, "empty": _IS_EMPTY, "expired": _RENEWED}
 _DIRECTDRIVE: Mapping[str, Any] = {"empty": _NO_EMPTY, "expired": _UNNOTICED, "503": _A_MINUTE}
 
 CASES = (
@@ -240,6 +326,15 @@ CASES = (
         _PATCH,
         arrived=_VERIFIED,
         own_words={"lost": _UNNOTICED},  # tus tells how many bytes there are, not what they are
+    ),
+    *(
+        Case(TUS, where, start, create, patch, patch, many_files=many)
+        for where, start, create, patch, many in (
+            ("of_npm", _npm_tus, _CREATE, _PATCH, 300),
+            # It copies its settings and writes its sidecar three times a request: 300 files take it ten seconds.
+            ("of_python", _python_tus, Door("POST", "/files/"), _PATCH, 60),
+            ("of_the_draft", _draft, Door("POST", "/uploads"), Door("PATCH", "/uploads/[^/]+"), 300),
+        )
     ),
     Case(
         VUEMANTICS,
@@ -288,15 +383,31 @@ CASES = (
         _IMAGES,
         _IMAGES,
         _IMAGES,
-        own_words={"403": _NOT_YOURS, "409": _STOPPED, "empty": _IS_EMPTY, "expired": _RENEWED},
+        own_words=_HUB | {"409": _STOPPED},
     ),
     Case(
-        DOORITO,
-        "ours",
-        _ours("/doorito", signs_in=False),
-        Door("POST", "/uploads/sessions"),
-        Door("PUT", "/parts/[^/]+"),
-        Door("POST", "/finalize"),
-        arrived=_VERIFIED,
+        CELL_SEGMENTATION_HUB,
+        "fake",
+        _fake_hub,
+        _IMAGES,
+        _IMAGES,
+        _IMAGES,
+        own_words=_HUB | {"cancelled": _NOTHING_STORED},
+    ),
+    *(
+        Case(
+            DOORITO,
+            where,
+            start,
+            Door("POST", "/uploads/sessions"),
+            Door("PUT", "/parts/[^/]+"),
+            Door("POST", "/finalize"),
+            arrived=arrived,
+            own_words=own_words,
+        )
+        for where, start, arrived, own_words in (
+            ("ours", _ours("/doorito", signs_in=False), _VERIFIED, {}),
+            ("fake", _fake_doorito, "Arrived.", {"cancelled": _LINGERS}),
+        )
     ),
 )

@@ -25,7 +25,7 @@ from app.remote.account import Account, Endpoint, ForgetfulNotes, Line
 from app.remote.base import RemoteServer
 from app.remote.registry import dialect
 from app.words import what_happened
-from tests.contract.dialects import Case, Grounds, Ours, Site, target_of
+from tests.contract.dialects import Case, Grounds, Servers, Site, target_of
 from tests.support.clock import TestClock, until
 from tests.support.engine_house import House, open_house
 from tests.support.front import Front
@@ -114,6 +114,10 @@ class Stage:
         moving = frozenset(TransferState) - wanted
         await until(lambda: not any(batch.counts.files[state] for state in moving), _PATIENCE_S)
 
+    async def reach(self, batch: Batch, state: TransferState) -> None:
+        """Return once a file stands so; no time passes."""
+        await until(lambda: batch.counts.files[state] > 0, _PATIENCE_S)
+
     async def again(self, batch: Batch) -> None:
         """Do what a person does about what waits or has failed: retry, and go on to the end."""
         self.engine.open_gate("profile")
@@ -166,7 +170,7 @@ def _sha256_of(row: Transfer) -> str:
 @asynccontextmanager
 async def open_stage(
     case: Case,
-    ours: Callable[[], Ours],
+    servers: Servers,
     home: Path,
     *,
     limits: Limits | None = None,
@@ -174,7 +178,10 @@ async def open_stage(
 ) -> AsyncIterator[Stage]:
     """Start the case's server, a door before it, and a program with one account there."""
     clock = TestClock(1_795_000_000.0)
-    async with case.start(Grounds(ours, clock.now)) as site, Front(site.endpoint.url) as front:
+    async with (
+        case.start(Grounds(servers.ours, servers.npm, home, clock.now)) as site,
+        Front(site.endpoint.url) as front,
+    ):
         account = Account(
             replace(endpoint(site), url=front.url), ForgetfulNotes(), clock.now, read_timeout_s=20
         )

@@ -1,7 +1,8 @@
 """The same stories for every dialect, through the whole engine: real files, a real journal, real servers, a clock that is turned."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,12 @@ from app.domain.batch import Batch
 from app.domain.failure import FailureKind
 from app.domain.state import BatchState, TransferState
 from app.engine.engine import Limits
-from tests.contract.dialects import CASES, Case, Ours
+from tests.contract.dialects import CASES, Case, Servers
 from tests.contract.stage import Stage, open_stage, write_pictures
 from tests.support.front import CutOff, Hold, reply
-from tests.support.server import ServerProcess
+from tests.support.node import node_modules
 
 S, K = TransferState, FailureKind
-TheOurs = Callable[[], Ours]
 LARGE_BYTES = 6 * 2**20
 """More than the sockets between a sender and a server that reads no more can hold."""
 _CANCELLED = "Cancelled. The server confirmed it and kept nothing."
@@ -24,19 +24,16 @@ every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 @pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TheOurs]:
-    """Our server, started when the first story needs it."""
-    running: list[Ours] = []
-
-    def get() -> Ours:
-        if not running:
-            process = ServerProcess(tmp_path_factory.mktemp("ours"), "--rate-limits", "off").start()
-            running.append(Ours(process))
-        return running[0]
-
-    yield get
-    for each in running:
-        each.process.stop()
+def servers(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Servers]:
+    """The servers that are processes of their own."""
+    cache = request.config.cache
+    assert cache is not None
+    modules = partial(
+        node_modules, Path(cache.mkdir("foreign-servers")), Path(__file__).parent / "tus" / "js"
+    )
+    running = Servers(tmp_path_factory.mktemp("servers"), modules)
+    yield running
+    running.close()
 
 
 _PAGE = "<!DOCTYPE html><html><h1>nginx</h1></html>"
@@ -69,8 +66,8 @@ async def begun(stage: Stage, folder: Path, hold: Hold) -> Batch:
 
 
 @every_case
-async def test_files_arrive(case: Case, ours: TheOurs, tmp_path: Path) -> None:
-    async with open_stage(case, ours, tmp_path) as stage:
+async def test_files_arrive(case: Case, servers: Servers, tmp_path: Path) -> None:
+    async with open_stage(case, servers, tmp_path) as stage:
         batch = await stage.drop(write_pictures(tmp_path / "Photos", 3))
         await stage.over(batch)
         assert (set(stage.told(batch).values()), stage.copies(batch)) == (
@@ -80,12 +77,12 @@ async def test_files_arrive(case: Case, ours: TheOurs, tmp_path: Path) -> None:
 
 
 @every_case
-async def test_names_of_all_scripts_arrive(case: Case, ours: TheOurs, tmp_path: Path) -> None:
+async def test_names_of_all_scripts_arrive(case: Case, servers: Servers, tmp_path: Path) -> None:
     names = ["Łódź β 日本語.png", "été 🐙.png", "it's; \u202eme.png"]
     folder = write_pictures(tmp_path / "Żółć", 3)
     for number, name in enumerate(names):
         (folder / f"{number}.png").rename(folder / name)
-    async with open_stage(case, ours, tmp_path) as stage:
+    async with open_stage(case, servers, tmp_path) as stage:
         batch = await stage.drop(folder)
         await stage.over(batch)
         assert (stage.told(batch), stage.names(batch), stage.copies(batch)) == (
@@ -97,11 +94,11 @@ async def test_names_of_all_scripts_arrive(case: Case, ours: TheOurs, tmp_path: 
 
 @every_case
 async def test_an_empty_file_is_stored_or_refused_with_a_reason(
-    case: Case, ours: TheOurs, tmp_path: Path
+    case: Case, servers: Servers, tmp_path: Path
 ) -> None:
     folder = write_pictures(tmp_path / "Photos", 2)
     (folder / "0.png").write_bytes(b"")
-    async with open_stage(case, ours, tmp_path) as stage:
+    async with open_stage(case, servers, tmp_path) as stage:
         batch = await stage.drop(folder)
         await stage.over(batch)
         assert stage.told(batch) == {
@@ -111,19 +108,22 @@ async def test_an_empty_file_is_stored_or_refused_with_a_reason(
 
 
 @every_case
-async def test_three_hundred_small_files_arrive_once(case: Case, ours: TheOurs, tmp_path: Path) -> None:
-    async with open_stage(case, ours, tmp_path) as stage:
-        batch = await stage.drop(write_pictures(tmp_path / "Photos", 300))
+async def test_hundreds_of_small_files_arrive_once(case: Case, servers: Servers, tmp_path: Path) -> None:
+    async with open_stage(case, servers, tmp_path) as stage:
+        batch = await stage.drop(write_pictures(tmp_path / "Photos", case.many_files))
         await stage.over(batch)
-        assert (stage.house.view(batch).state, stage.copies(batch)) == (BatchState.COMPLETED, [1] * 300)
+        assert (stage.house.view(batch).state, stage.copies(batch)) == (
+            BatchState.COMPLETED,
+            [1] * case.many_files,
+        )
 
 
 # Who one is
 
 
 @every_case
-async def test_a_wrong_password_waits_for_the_right_one(case: Case, ours: TheOurs, tmp_path: Path) -> None:
-    async with open_stage(case, ours, tmp_path, endpoint=lambda site: site.wrong()) as stage:
+async def test_a_wrong_password_waits_for_the_right_one(case: Case, servers: Servers, tmp_path: Path) -> None:
+    async with open_stage(case, servers, tmp_path, endpoint=lambda site: site.wrong()) as stage:
         batch = await stage.drop(write_pictures(tmp_path / "Photos"))
         await stage.at_rest(batch)
         waits = stage.kinds(batch), stage.states(batch), stage.copies(batch)
@@ -134,9 +134,9 @@ async def test_a_wrong_password_waits_for_the_right_one(case: Case, ours: TheOur
 
 @every_case
 async def test_a_sign_in_that_has_run_out_is_renewed_or_asked_for(
-    case: Case, ours: TheOurs, tmp_path: Path
+    case: Case, servers: Servers, tmp_path: Path
 ) -> None:
-    async with open_stage(case, ours, tmp_path) as stage:
+    async with open_stage(case, servers, tmp_path) as stage:
         stage.front.plan(case.announces, reply(401, '{"detail": "Expired."}'))
         batch = await stage.drop(write_pictures(tmp_path / "Photos"))
         await stage.at_rest(batch)
@@ -150,9 +150,9 @@ async def test_a_sign_in_that_has_run_out_is_renewed_or_asked_for(
 
 @every_case
 async def test_without_a_network_everything_waits_and_then_goes_on(
-    case: Case, ours: TheOurs, tmp_path: Path
+    case: Case, servers: Servers, tmp_path: Path
 ) -> None:
-    async with open_stage(case, ours, tmp_path) as stage:
+    async with open_stage(case, servers, tmp_path) as stage:
         await stage.front.away()
         batch = await stage.drop(write_pictures(tmp_path / "Photos"))
         await stage.at_rest(batch)
@@ -165,10 +165,10 @@ async def test_without_a_network_everything_waits_and_then_goes_on(
 @pytest.mark.parametrize("status", REFUSALS)
 @every_case
 async def test_a_refusal_is_told_and_nothing_is_lost(
-    case: Case, status: str, ours: TheOurs, tmp_path: Path
+    case: Case, status: str, servers: Servers, tmp_path: Path
 ) -> None:
     answer, *expected = REFUSALS[status]
-    async with open_stage(case, ours, tmp_path) as stage:
+    async with open_stage(case, servers, tmp_path) as stage:
         stage.front.plan(case.announces, answer)
         batch = await stage.drop(write_pictures(tmp_path / "Photos"))
         await stage.at_rest(batch)
@@ -184,9 +184,9 @@ async def test_a_refusal_is_told_and_nothing_is_lost(
 @pytest.mark.parametrize("up_bytes", [0, 1, 1_000, 1_199_000])
 @every_case
 async def test_a_connection_cut_at_any_byte_costs_no_file(
-    case: Case, up_bytes: int, ours: TheOurs, tmp_path: Path
+    case: Case, up_bytes: int, servers: Servers, tmp_path: Path
 ) -> None:
-    async with open_stage(case, ours, tmp_path) as stage:
+    async with open_stage(case, servers, tmp_path) as stage:
         stage.front.plan(case.brings, CutOff(up_bytes))
         batch = await stage.drop(write_pictures(tmp_path / "Photos", size_bytes=1_200_000))
         await stage.over(batch)
@@ -195,9 +195,9 @@ async def test_a_connection_cut_at_any_byte_costs_no_file(
 
 @every_case
 async def test_an_answer_that_was_lost_makes_no_second_file(
-    case: Case, ours: TheOurs, tmp_path: Path
+    case: Case, servers: Servers, tmp_path: Path
 ) -> None:
-    async with open_stage(case, ours, tmp_path) as stage:
+    async with open_stage(case, servers, tmp_path) as stage:
         stage.front.plan(case.ends, case.loses)
         batch = await stage.drop(write_pictures(tmp_path / "Photos"))
         await stage.over(batch)
@@ -209,9 +209,9 @@ async def test_an_answer_that_was_lost_makes_no_second_file(
 
 @every_case
 async def test_a_server_that_starts_anew_in_the_middle_gets_the_rest(
-    case: Case, ours: TheOurs, tmp_path: Path
+    case: Case, servers: Servers, tmp_path: Path
 ) -> None:
-    async with open_stage(case, ours, tmp_path) as stage:
+    async with open_stage(case, servers, tmp_path) as stage:
         hold = Hold(100_000)
         batch = await begun(stage, write_pictures(tmp_path / "Photos", size_bytes=LARGE_BYTES), hold)
         await stage.site.restart()
@@ -225,9 +225,9 @@ async def test_a_server_that_starts_anew_in_the_middle_gets_the_rest(
 
 @every_case
 async def test_what_is_cancelled_before_it_begins_never_goes_out(
-    case: Case, ours: TheOurs, tmp_path: Path
+    case: Case, servers: Servers, tmp_path: Path
 ) -> None:
-    async with open_stage(case, ours, tmp_path) as stage:
+    async with open_stage(case, servers, tmp_path) as stage:
         batch = stage.house.drop(write_pictures(tmp_path / "Photos", 2), target="nowhere")
         stage.engine.pause_batch(batch)
         await stage.scanned(batch)
@@ -242,9 +242,9 @@ async def test_what_is_cancelled_before_it_begins_never_goes_out(
 @pytest.mark.parametrize("times", [1, 2])
 @every_case
 async def test_a_cancel_in_the_middle_leaves_nothing_there(
-    case: Case, times: int, ours: TheOurs, tmp_path: Path
+    case: Case, times: int, servers: Servers, tmp_path: Path
 ) -> None:
-    async with open_stage(case, ours, tmp_path) as stage:
+    async with open_stage(case, servers, tmp_path) as stage:
         hold = Hold(100_000)
         batch = await begun(stage, write_pictures(tmp_path / "Photos", size_bytes=LARGE_BYTES), hold)
         for _ in range(times):
@@ -258,8 +258,8 @@ async def test_a_cancel_in_the_middle_leaves_nothing_there(
 
 
 @every_case
-async def test_a_whole_batch_is_cancelled_in_the_middle(case: Case, ours: TheOurs, tmp_path: Path) -> None:
-    async with open_stage(case, ours, tmp_path, limits=Limits(uploads_at_once=1)) as stage:
+async def test_a_whole_batch_is_cancelled_in_the_middle(case: Case, servers: Servers, tmp_path: Path) -> None:
+    async with open_stage(case, servers, tmp_path, limits=Limits(uploads_at_once=1)) as stage:
         hold = Hold(100_000)
         batch = await begun(stage, write_pictures(tmp_path / "Photos", 3, LARGE_BYTES), hold)
         stage.engine.cancel(batch)
@@ -273,8 +273,8 @@ async def test_a_whole_batch_is_cancelled_in_the_middle(case: Case, ours: TheOur
 
 
 @every_case
-async def test_a_cancel_after_the_end_changes_nothing(case: Case, ours: TheOurs, tmp_path: Path) -> None:
-    async with open_stage(case, ours, tmp_path) as stage:
+async def test_a_cancel_after_the_end_changes_nothing(case: Case, servers: Servers, tmp_path: Path) -> None:
+    async with open_stage(case, servers, tmp_path) as stage:
         batch = await stage.drop(write_pictures(tmp_path / "Photos"))
         await stage.over(batch)
         stage.engine.cancel(batch)

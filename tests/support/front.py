@@ -82,7 +82,7 @@ class Front:
     def __init__(self, server_url: str) -> None:
         parts = urlsplit(server_url)
         self._server_address = (parts.hostname, parts.port)
-        self._path = parts.path.rstrip("/")
+        self._path = parts.path
         self._plans: list[tuple[Door, deque[Act]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._port = 0

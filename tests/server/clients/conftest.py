@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support import node
 from tests.support.server import ServerProcess
 
 HERE = Path(__file__).parent
-INSTALL_SECONDS = 120
 
 
 class ForeignClient:
@@ -58,49 +55,14 @@ class ForeignClient:
 @pytest.fixture(scope="session")
 def node_modules(request: pytest.FixtureRequest) -> Path:
     """The packages of js/package-lock.json, installed once into pytest's cache folder."""
-    lock = (HERE / "js" / "package-lock.json").read_bytes()
-    cache = request.config.cache
-    assert cache is not None
-    home = Path(cache.mkdir("foreign-clients")) / hashlib.sha256(lock).hexdigest()[:16]
-    if not (home / "node_modules").is_dir():
-        for program in ("node", "npm"):
-            if shutil.which(program) is None:
-                pytest.fail(
-                    f"tus-js-client needs the program {program}: install Node.js 18 or newer.", pytrace=False
-                )
-        install(home)
-    return home / "node_modules"
-
-
-def install(home: Path) -> None:
-    """Run `npm ci` beside *home* and give it the name when it is whole: a run that was cut off leaves nothing half done."""
-    with tempfile.TemporaryDirectory(dir=home.parent) as workshop:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / "js" / name, workshop)
-        npm = [
-            shutil.which("npm") or "npm",
-            "ci",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--prefer-offline",
-        ]
-        done = subprocess.run(
-            npm, cwd=workshop, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
-        )
-        if done.returncode:
-            pytest.fail(f"npm could not install tus-js-client:\n{done.stderr[-2000:]}", pytrace=False)
-        home.mkdir(exist_ok=True)
-        shutil.copytree(Path(workshop) / "node_modules", home / "node_modules", dirs_exist_ok=True)
+    assert request.config.cache is not None
+    return node.node_modules(Path(request.config.cache.mkdir("foreign-clients")), HERE / "js")
 
 
 @pytest.fixture
 def js(server: ServerProcess, node_modules: Path) -> ForeignClient:
     """tus-js-client on Node: the client of most browsers that speak tus."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.fail("tus-js-client needs the program node: install Node.js 18 or newer.", pytrace=False)
-    command = [node, str(HERE / "js" / "drive.cjs")]
+    command = [node.node(), str(HERE / "js" / "drive.cjs")]
     return ForeignClient("tus-js-client", command, server, {"NODE_PATH": str(node_modules)})
 
 

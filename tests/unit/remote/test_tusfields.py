@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from app.domain.failure import FailureKind, TransferError
 from app.remote.answer import Answer
 from app.remote.base import Abilities, Outgoing
-from app.remote.tusfields import abilities, metadata, patch_bytes, path_of, remote_id_of, seconds_text
+from app.remote.tusfields import (
+    abilities,
+    checksum,
+    checksum_of,
+    metadata,
+    patch_bytes,
+    path_of,
+    remote_id_of,
+    seconds_text,
+)
 
 MIB = 1024 * 1024
 
@@ -24,6 +33,30 @@ def test_metadata_is_pairs_of_key_and_base64() -> None:
         "batch_id": "b1",
         "sha256": "ab" * 32,
     }
+
+
+@pytest.mark.parametrize(
+    "name, kind", [("a.png", "image/png"), ("b/c.MP4", "video/mp4"), ("d", "application/octet-stream")]
+)
+def test_the_type_goes_with_the_name_where_it_may_be_wanted(name: str, kind: str) -> None:
+    text = metadata(Outgoing("k", name, 1, 0, None, None), None, with_type=True)
+    pairs = dict(pair.split(" ") for pair in text.split(","))
+    assert b64decode(pairs["filetype"]).decode() == kind
+
+
+@pytest.mark.parametrize(
+    "offered, algorithm",
+    [("sha1,sha256", "sha256"), ("md5, SHA1", "sha1"), ("crc32", None), ("", None)],
+)
+def test_a_checksum_is_sent_by_the_best_way_that_is_offered(offered: str, algorithm: str | None) -> None:
+    headers = {"tus-extension": "checksum", "tus-checksum-algorithm": offered}
+    assert checksum_of(Answer(204, headers)) == algorithm
+
+
+def test_a_checksum_is_the_algorithm_and_base64() -> None:
+    assert (
+        checksum("sha1", b"hello world") == "sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0="
+    )  # the example of the protocol
 
 
 @pytest.mark.parametrize(
@@ -46,6 +79,10 @@ def test_times_keep_every_nanosecond(time_ns: int, text: str) -> None:
         ("http://h:1/up/files/abc", "abc"),
         ("https://H/up/files/abc", "abc"),
         ("abc", "abc"),
+        ("abc?sig=1/2", "abc?sig=1/2"),
+        ("files/abc", "abc"),
+        ("./files/abc", "abc"),
+        ("../other/abc", "/other/abc"),
         ("/elsewhere/abc?sig=1%2F2", "/elsewhere/abc?sig=1%2F2"),
         ("/up/files/ä b", "%C3%A4%20b"),
     ],
