@@ -248,13 +248,15 @@ class UploadManager(ServerDesk):
         self._engine.set_limits(_limits(settings))
         await asyncio.to_thread(save, self._places.settings_path, settings)
 
-    async def check_for_update(self) -> Outcome:
-        """Ask the address in the settings whether there is a newer Uphaul."""
-        return await updates.check(self._settings, self._places.updates_path, datetime.now(UTC))
+    async def check_for_update(self, *, only_if_due: bool = False) -> Outcome | None:
+        """Ask the address in the settings whether there is a newer Uphaul.
 
-    def wants_to_check(self) -> bool:
-        """Whether that is to be asked now without a person's wish: it was set so, and a day has passed."""
-        return updates.is_due(self._settings, self._places.updates_path, datetime.now(UTC))
+        *only_if_due*: None unless that is switched on and the last answer is a day old.
+        """
+        memory, now = self._places.updates_path, datetime.now(UTC)
+        if only_if_due and not updates.is_due(self._settings, memory, now):
+            return None
+        return await updates.check(self._settings, memory, now)
 
     # -- for the command line -------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialogButtonBox,
+    QLineEdit,
     QPlainTextEdit,
     QPushButton,
     QSpinBox,
@@ -60,10 +61,14 @@ def test_every_setting_can_be_changed(qtbot: QtBot, theme: Theme) -> None:
     for spin in dialog.findChildren(QSpinBox):
         spin.setValue(spin.value() + 5)
     dialog.findChildren(QPlainTextEdit)[0].setPlainText("*.bak\n\n  *.bak \n~*")
+    for line in dialog.findChildren(QLineEdit):
+        if line.accessibleName() in ("Address", "Public key"):
+            line.setText(f"  {line.accessibleName()}\u2028")
     look = dialog.findChildren(QComboBox)[0]
     look.setCurrentIndex(look.findText("Dark"))
     got = dialog.settings
-    assert got == Settings(11, False, 5, False, ("*.bak", "~*"), 5000, False, False, ThemeChoice.DARK, 65)
+    old = Settings(11, False, 5, False, ("*.bak", "~*"), 5000, False, False, ThemeChoice.DARK, 65, True)
+    assert got == replace(old, check_for_updates=True, update_url="Address", update_key="Public key")
     assert all(getattr(got, each.name) != getattr(Settings(), each.name) for each in fields(Settings))
 
 
