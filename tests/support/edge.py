@@ -1,5 +1,6 @@
 """What stands before a pretended server: planned faults, by name, and an nginx that has a page for everything else."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,7 +15,8 @@ class Edge:
     """An ASGI application before another one, under uvicorn. A path below /api is the same as one without it.
 
     ``requests`` is what was asked ("GET /v1/health"). Faults: a name of FAULTS, ``nginx_<status>`` (a page), or
-    ``token_revoked`` (401, with the body read), ``internal_error`` (500 in plain text, then the connection closes), ``loses_the_answer`` (the application has the request).
+    ``token_revoked`` (401, with the body read), ``internal_error`` (500 in plain text, then the connection closes), ``loses_the_answer`` (the application has the request),
+    ``hangs_up_after_500`` (it does not say so, and the next request on that connection is cut).
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -70,6 +72,9 @@ class Edge:
             if fault == "internal_error":
                 raise AttributeError("as the original would")
             cycle.transport.write(_reply(fault))
+            if fault == "hangs_up_after_500":
+                await asyncio.sleep(0.05)  # the client has its next request on the way by then
+                cycle.transport.abort()
             cycle.transport.close()
         while (await receive())["type"] != "http.disconnect":
             continue
@@ -87,6 +92,10 @@ async def _page(status: int, send: Callable[[Any], Awaitable[None]]) -> None:
 def _reply(fault: str) -> bytes:
     if fault in FAULTS:
         return FAULTS[fault].answer
+    if fault == "hangs_up_after_500":
+        return (
+            b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nOops"
+        )
     if fault == "token_revoked":
         return reply(
             "401 Unauthorized", '{"detail": "Token has been invalidated", "type": "AuthenticationError"}'

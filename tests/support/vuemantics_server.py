@@ -26,7 +26,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from tests.support.clock import until
 from tests.support.edge import Edge
 from tests.support.uvicorn_here import UvicornHere
 from tests.support.vuemantics_answers import (
@@ -39,7 +38,7 @@ from tests.support.vuemantics_answers import (
     psyop,
     row_of,
 )
-from tests.support.vuemantics_worker import Batch, File, Worker
+from tests.support.vuemantics_worker import Batch, File, Waits, Worker
 
 TYPES = frozenset(
     "image/jpeg image/jpg image/png image/webp image/heic image/heif "
@@ -47,7 +46,7 @@ TYPES = frozenset(
 )
 
 
-class FakeVuemantics:
+class FakeVuemantics(Waits):
     """``async with FakeVuemantics() as fake``; talk to ``fake.url`` as ``fake.user`` with ``fake.password``."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
@@ -68,7 +67,7 @@ class FakeVuemantics:
         self._half_stored: int | None = None
         self._answers = asyncio.Event()
         self._answers.set()
-        self._sockets: set[WebSocket] = set()
+        self.sockets: set[WebSocket] = set()
         self.worker = Worker(self._tell)
         self._edge = Edge(Starlette(routes=self._routes(), exception_handlers={HTTPException: psyop}))
         self._server = UvicornHere(self._edge)
@@ -106,11 +105,6 @@ class FakeVuemantics:
     def fail_next(self, method: str, path_prefix: str, fault: str) -> None:
         """Play a fault for the next request of that method whose path begins so (edge.Edge has the names)."""
         self._edge.fail_next(method, path_prefix, fault)
-
-    @property
-    def files(self) -> list[File]:
-        """All files, in the order they came."""
-        return [file for batch in self.batches for file in batch.files]
 
     # Faults by name
 
@@ -195,10 +189,6 @@ class FakeVuemantics:
         """How long the next access tokens live."""
         self._token_life_s = seconds
 
-    async def connected(self, sockets: int = 1) -> None:
-        """Wait until so many sockets have been opened, since the start, and the last of them is signed in."""
-        await until(lambda: self.sockets_opened >= sockets and bool(self._sockets))
-
     def keeps_sockets_out(self, is_so: bool = True) -> None:
         """Something in between lets no new WebSocket through."""
         self._no_socket = is_so
@@ -209,39 +199,18 @@ class FakeVuemantics:
             Batch([], 1, "2026-01-01T00:00:00", status="completed", good=1) for _ in range(number)
         ]
 
-    async def processed(self, files: int) -> None:
-        """Wait until so many files of the last batch are processed."""
-        await until(lambda: self.batches[-1].good + self.batches[-1].bad >= files)
-
-    async def begun(self) -> None:
-        """Wait until the worker has begun with all batches."""
-        await until(lambda: all(batch.status != "pending" for batch in self.batches))
-
-    async def alone(self) -> None:
-        """Wait until no socket is open."""
-        await until(lambda: not self._sockets)
-
-    async def heard(self, frames: int) -> None:
-        """Wait until clients have said so much on their sockets."""
-        await until(lambda: len(self.said) >= frames)
-
-    async def done(self, files: int) -> None:
-        """Wait until the worker has ended all batches, which have so many files or more."""
-        ended = ("completed", "cancelled")
-        await until(lambda: all(b.status in ended for b in self.batches) and len(self.files) >= files)
-
     def socket_goes_deaf(self) -> None:
         """The open sockets stay open and say nothing more; new ones are well."""
-        self._sockets.clear()
+        self.sockets.clear()
 
     async def closes_sockets(self, code: int) -> None:
         """Close the open sockets with this code."""
-        for socket in list(self._sockets):
-            self._sockets.discard(socket)
+        for socket in list(self.sockets):
+            self.sockets.discard(socket)
             await socket.close(code)
 
     async def _tell(self, message: dict[str, Any]) -> None:
-        for socket in list(self._sockets):
+        for socket in list(self.sockets):
             with suppress(WebSocketDisconnect, RuntimeError):
                 await socket.send_text(json.dumps({**message, "timestamp": "2026-11-21T01:36:37.317476"}))
 
@@ -417,15 +386,15 @@ class FakeVuemantics:
                 await socket.close(4003)
                 return
             await socket.send_text(json.dumps({"action": "auth_success", "user_id": str(uuid4())}))
-            self._sockets.add(socket)
+            self.sockets.add(socket)
             while True:
                 self.said.append(json.loads(await socket.receive_text()))
         except ValueError:  # no JSON: it stays open, and is deaf
-            self._sockets.discard(socket)
+            self.sockets.discard(socket)
             with suppress(WebSocketDisconnect):
                 while True:
                     await socket.receive_text()
         except WebSocketDisconnect:
             pass
         finally:
-            self._sockets.discard(socket)
+            self.sockets.discard(socket)

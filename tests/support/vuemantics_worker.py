@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from starlette.websockets import WebSocket
+
+from tests.support.clock import until
+
 BROKEN = b"not a picture"
 """Content that it cannot process."""
 
@@ -170,3 +174,42 @@ class Worker:
             "progress_percentage": shown["progress_percentage"],
         }
         await self._tell({"action": "batch_progress", "payload": payload})
+
+
+class Waits:
+    """What a test waits for at a server."""
+
+    batches: list[Batch]
+    said: list[dict[str, Any]]
+    sockets: set[WebSocket]
+    sockets_opened: int
+
+    @property
+    def files(self) -> list[File]:
+        """All files, in the order they came."""
+        return [file for batch in self.batches for file in batch.files]
+
+    async def connected(self, sockets: int = 1) -> None:
+        """Wait until so many sockets have been opened, since the start, and the last of them is signed in."""
+        await until(lambda: self.sockets_opened >= sockets and bool(self.sockets))
+
+    async def heard(self, frames: int) -> None:
+        """Wait until clients have said so much on their sockets."""
+        await until(lambda: len(self.said) >= frames)
+
+    async def processed(self, files: int) -> None:
+        """Wait until so many files of the last batch are processed."""
+        await until(lambda: self.batches[-1].good + self.batches[-1].bad >= files)
+
+    async def begun(self) -> None:
+        """Wait until the worker has begun with all batches."""
+        await until(lambda: all(batch.status != "pending" for batch in self.batches))
+
+    async def done(self, files: int) -> None:
+        """Wait until the worker has ended all batches, which have so many files or more."""
+        ended = ("completed", "cancelled")
+        await until(lambda: all(b.status in ended for b in self.batches) and len(self.files) >= files)
+
+    async def alone(self) -> None:
+        """Wait until no socket is open."""
+        await until(lambda: not self.sockets)

@@ -354,10 +354,18 @@ async def test_a_file_that_the_server_cannot_show_has_failed_once_its_batch_is_o
         "the server cannot show this file (500)",
         RemoteState.STORED,
     )
-    for _ in range(10):  # after each 500 the server hangs up; a POST must not meet that
-        courier.line._shared.memory.deleted(*remote_ids[0].split("/"))
-        await courier.server.look_many(remote_ids[:1])
-        await courier.server.delete_files(["x/y"])
+
+
+async def test_a_post_right_after_a_500_does_not_meet_the_connection_that_was_closed(
+    courier: Courier, fake: FakeVuemantics
+) -> None:
+    """closes_after_500"""
+    await courier.server.greet()
+    fake.fail_next("GET", "/v1/auth/me", "hangs_up_after_500")
+    with pytest.raises(TransferError):
+        await courier.server.greet()
+    await courier.server.delete_files(["batch/upload"])
+    assert fake.requests[-1] == "POST /v1/uploads/bulk/delete"
 
 
 async def test_progress_of_the_transfer_is_told_file_by_file(courier: Courier) -> None:
