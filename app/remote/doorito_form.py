@@ -40,6 +40,7 @@ PATIENCE_S = 600.0
 """An answer that comes later than this is lost, and nobody can know any more: 500 MB may take the server a while."""
 
 _FIELD = re.compile(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"')
+_TOO_MANY = "Too many files"
 _UNCERTAIN = Failure(_K.UNCERTAIN, "the answer was lost, and this server cannot be asked")
 _UNSAID = Failure(_K.UNCERTAIN, "the server did not say what became of it")
 
@@ -202,6 +203,10 @@ class FormServer:
             return [
                 Sent("", STORED) if line.is_stored else Failure(_K.REFUSED, line.text) for line in page.lines
             ]
+        if page.error.startswith(_TOO_MANY) and count > 1:
+            raise TransferError(
+                Failure(_K.TOO_MANY_FILES, page.error)
+            )  # the engine sends fewer at once from now on
         if page.error and not page.lines:
             return [Failure(_K.REFUSED, page.error)] * count
         return [_UNSAID] * count

@@ -38,6 +38,7 @@ class FakeDooritoForm:
         self._most_bytes = 52_428_800
         self._sessions: set[str] = set()
         self._csrf_refusals = 0
+        self._takes_nothing = False
         self._says: str | None = None
         self._may_read, self._may_answer = asyncio.Event(), asyncio.Event()
         self._may_read.set()
@@ -88,6 +89,10 @@ class FakeDooritoForm:
     def answers_too_many(self, most_files: int) -> None:
         """It takes fewer files a form than it did."""
         self._most_files = most_files
+
+    def takes_nothing(self) -> None:
+        """Something on the way drops the files of every form."""
+        self._takes_nothing = True
 
     def takes_at_most(self, size_bytes: int) -> None:
         """FILE_UPLOAD_MAX_SIZE is smaller than by default."""
@@ -190,7 +195,7 @@ class FakeDooritoForm:
         return not token or token != request.cookies.get("csrftoken")
 
     def _results(self, sent: list[tuple[str, bytes]]) -> str:
-        if not sent:
+        if self._takes_nothing or not sent:
             return _error("No files selected.")
         if len(sent) > self._most_files:
             return _error(f"Too many files. Maximum {self._most_files} files per upload.")

@@ -163,16 +163,24 @@ async def test_a_smaller_limit_of_the_server_is_said_in_its_words(
     }
 
 
-async def test_too_many_files_are_said_and_nothing_is_stored(form: FakeDooritoForm, tmp_path: Path) -> None:
-    """answers_too_many"""
-    form.answers_too_many(2)
+async def test_a_form_with_too_many_files_is_halved(form: FakeDooritoForm, tmp_path: Path) -> None:
+    """answers_too_many: nothing of it was stored, and no file fails for it."""
+    form.answers_too_many(4)
     async with form_house_of(tmp_path / "home", form.url, form.user, form.password) as house:
-        batch = await dropped(house, tmp_path / "Photos", [10] * 3)
+        batch = await dropped(house, tmp_path / "Photos", [10] * 9)
+        await house.over(batch)
+        assert set(told(house, batch).values()) == {(S.COMPLETED, FOR_A_DAY)}
+    assert (len(form.stored()), max(map(len, form.posts))) == (9, 4)
+
+
+async def test_an_error_of_the_whole_form_is_said_of_each_file(form: FakeDooritoForm, tmp_path: Path) -> None:
+    form.takes_nothing()
+    async with form_house_of(tmp_path / "home", form.url, form.user, form.password) as house:
+        batch = await dropped(house, tmp_path / "Photos", [10] * 2)
         await house.over(batch)
         words = {words for _, words in told(house, batch).values()}
     assert words == {
-        "The server did not accept the file: Too many files. Maximum 2 files per upload. "
-        "Change what it names, then retry."
+        "The server did not accept the file: No files selected. Change what it names, then retry."
     }
 
 
