@@ -1,13 +1,15 @@
 """Everything that Uphaul is made of, with version and licence, as the installed packages themselves say it.
 
-The same in a checkout and in a frozen program, which carries the metadata of its packages. Reads files; call it once.
+In a frozen program that is every package whose metadata it carries (packaging/common/uphaul.spec copies them); elsewhere
+it is what Uphaul's own metadata asks for, and what that asks for in turn. Reads files; call it once.
 """
 
 import platform
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 
 import resources
 from app import __version__
@@ -32,7 +34,8 @@ class Component:
 
 def components() -> list[Component]:
     """Return Uphaul itself first, then what it stands on, by name."""
-    packages = [_package(each) for each in _needed("uphaul", OPTIONAL_PARTS) if _name(each) != "uphaul"]
+    found = distributions() if getattr(sys, "frozen", False) else _needed("uphaul", OPTIONAL_PARTS)
+    packages = [_package(each) for each in found if _name(each) != "uphaul"]
     parts = [
         *packages,
         Component("Lucide (icons)", "", "ISC", resources.license_text("Lucide")),

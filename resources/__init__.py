@@ -22,5 +22,6 @@ def license_text(name: str) -> str:
 def update_keys() -> list[str]:
     """Return the public minisign keys (base64) that a file about updates may be signed with; none in a build without one."""
     folder = files(__name__).joinpath("keys")
-    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".pub"))
+    entries = folder.iterdir() if folder.is_dir() else ()
+    found = sorted(entry.name for entry in entries if entry.name.endswith(".pub"))
     return [folder.joinpath(name).read_text(encoding="utf-8").splitlines()[1].strip() for name in found]

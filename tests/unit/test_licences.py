@@ -1,6 +1,11 @@
 """What Uphaul is made of, against the packages that are really installed."""
 
+import sys
 import tomllib
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
 
 from app import licences
 from tests.support.command_line import ROOT
@@ -56,3 +61,20 @@ def test_as_a_file_each_part_has_its_headline() -> None:
     parts = licences.components()
     lines = licences.as_text(parts).splitlines()
     assert [line for line in map(licences.title, parts) if line not in lines] == []
+
+
+def test_a_frozen_program_lists_every_package_it_carries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("httpx", "h11"):
+        package = distribution(name)
+        for file in package.files or ():
+            if file.parts[0].endswith(".dist-info"):
+                copy = tmp_path.joinpath(*file.parts)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(Path(package.locate_file(file)).read_bytes())
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    parts = licences.components()
+    assert [part.name for part in parts] == ["Uphaul", "h11", "httpx", "Lucide (icons)", "Python"]
+    assert [part.name for part in parts if len(part.text) < 500] == []

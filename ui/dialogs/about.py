@@ -50,6 +50,8 @@ class AboutDialog(QDialog):
         self._news.hide()
         self._list = QListWidget(self)
         self._list.setAccessibleName("Parts of Uphaul")
+        self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self._list.currentRowChanged.connect(self._show_licence)
         self._licence = _reader(self, "Licence")
         self._licence.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
@@ -65,6 +67,8 @@ class AboutDialog(QDialog):
         self._parts = parts
         self._list.clear()
         self._list.addItems([title(part) for part in parts])
+        for row, part in enumerate(parts):
+            self._list.item(row).setToolTip(title(part))
         self._list.setCurrentRow(0)
 
     def show_checking(self) -> None:
@@ -107,11 +111,11 @@ class AboutDialog(QDialog):
         for widget, share in ((self._list, 2), (self._licence, 3)):
             split.addWidget(widget)
             split.setStretchFactor(split.count() - 1, share)
-        split.setSizes([260, 420])
+        split.setSizes([250, 590])
         layout.addWidget(split, 1)
         layout.addWidget(self._buttons())
         self._news.setFixedHeight(self._news.fontMetrics().lineSpacing() * 6 + 12)
-        self.resize(720, 560)
+        self.resize(880, 580)
 
     def _updates(self) -> QHBoxLayout:
         self._check = QPushButton("Check for updates", self)
