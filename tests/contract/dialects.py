@@ -25,6 +25,7 @@ from app.remote.registry import (
     CELL_SEGMENTATION_HUB,
     DIRECTDRIVE,
     DOORITO,
+    DOORITO_FORM,
     TUS,
     UPHAUL,
     VUEMANTICS,
@@ -34,6 +35,7 @@ from app.remote.vuemantics import VuemanticsLine
 from tests.support import cell_segmentation_hub_sender, directdrive_sender, vuemantics_sender
 from tests.support.cell_segmentation_hub_server import FakeHub
 from tests.support.directdrive_server import FakeDirectDrive, Generation
+from tests.support.doorito_form_server import FakeDooritoForm
 from tests.support.doorito_server import FakeDoorito
 from tests.support.draft_server import FakeDraft
 from tests.support.front import Door, LoseAnswer
@@ -240,6 +242,13 @@ async def _fake_hub(grounds: Grounds) -> AsyncIterator[Site]:
 
 
 @asynccontextmanager
+async def _fake_form(_grounds: Grounds) -> AsyncIterator[Site]:
+    async with FakeDooritoForm() as fake:
+        endpoint = Endpoint(fake.url, user=fake.user, password=fake.password)
+        yield Site(endpoint, lambda: [(name, _sha256(content)) for name, content in fake.files], fake.restart)
+
+
+@asynccontextmanager
 async def _npm_tus(grounds: Grounds) -> AsyncIterator[Site]:
     npm = grounds.npm()
 
@@ -306,6 +315,14 @@ _VUEMANTICS: Mapping[str, Any] = {
 }
 _HUB: dict[str, Any] = {"403": _NOT_YOURS, "empty": _IS_EMPTY, "expired": _RENEWED}
 _DIRECTDRIVE: Mapping[str, Any] = {"empty": _NO_EMPTY, "expired": _UNNOTICED, "503": _A_MINUTE}
+
+_FORM = Door("POST", "/app/upload/")
+_FOR_A_DAY = "Arrived. This server deletes it after 24 hours."
+_NOBODY_KNOWS = (
+    TransferState.FAILED,
+    "Nobody can know whether it arrived: the answer was lost, and this server cannot be asked. "
+    "Look on the server, then retry to send it again.",
+)
 
 CASES = (
     Case(
@@ -409,5 +426,20 @@ CASES = (
             ("ours", _ours("/doorito", signs_in=False), _VERIFIED, {}),
             ("fake", _fake_doorito, "Arrived.", {"cancelled": _LINGERS}),
         )
+    ),
+    Case(
+        DOORITO_FORM,
+        "fake",
+        _fake_form,
+        _FORM,
+        _FORM,
+        _FORM,
+        arrived=_FOR_A_DAY,
+        own_words={
+            "cancelled": "Cancelled before anything was sent.",
+            "cut": _NOBODY_KNOWS,
+            "expired": (TransferState.COMPLETED, _FOR_A_DAY),
+            "lost": _NOBODY_KNOWS,
+        },
     ),
 )

@@ -119,10 +119,11 @@ class Stage:
         await until(lambda: batch.counts.files[state] > 0, _PATIENCE_S)
 
     async def again(self, batch: Batch) -> None:
-        """Do what a person does about what waits or has failed: retry, and go on to the end."""
+        """Do what a person does about what waits or has failed: retry, once more if it fails, and go on to the end."""
         self.engine.open_gate("profile")
-        await self.engine.again.retry(self.engine.book.members[batch.id])
-        await self.over(batch)
+        for _ in range(2):
+            await self.engine.again.retry(self.members(batch))
+            await self.over(batch)
 
     def told(self, batch: Batch) -> dict[str, tuple[TransferState, str]]:
         """Return what the window says of each file."""
