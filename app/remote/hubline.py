@@ -6,6 +6,7 @@ Source of the contract: the Hub's code at bf99ac26, §2 (cookies), §5 (socket.i
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from app.remote.hubmemory import Claims, Doubts
 from app.remote.websocket import WebSocket, open_socket
 
 _GOODBYE_S = 3.0
+_REFUSED_FOR_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class HubLine:
         self._ear: asyncio.Task[None] | None = None
         self._cancels: set[asyncio.Task[None]] = set()
         self._refused: Failure | None = None
+        self._refused_at = 0.0
 
     def http(self, read_timeout_s: float | None = None) -> Http:
         """Return a client for one connection, signed in by this line."""
@@ -134,10 +137,15 @@ class HubLine:
     # Who we are
 
     async def _sign_in(self) -> Tokens:
+        if self._refused is not None and time.monotonic() - self._refused_at < _REFUSED_FOR_S:
+            raise TransferError(
+                self._refused
+            )  # who comes a moment later: 20 refusals shut the door for 15 minutes
         user, password = self.account.password()
         payload = {"email": user, "password": password, "rememberMe": True}
         answer = await self._ask_unsigned("auth/login", payload, {})
         if answer.status in (400, 401, 403):  # 403: the e-mail address was never verified
+            self._refused_at = time.monotonic()
             self._refused = Failure(FailureKind.SIGN_IN, http_status=answer.status)
             raise TransferError(self._refused)
         tokens = self._tokens(answer)
