@@ -1,11 +1,15 @@
 """Sends files through the Doorito adapters: an adapter alone, attempt by attempt, or a whole engine before a server."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from app.domain.batch import Batch
+from app.domain.failure import FailureKind, TransferError
 from app.domain.state import TransferState
 from app.engine.engine import Limits
 from app.engine.reader import FileFeed
@@ -14,7 +18,8 @@ from app.remote.base import ParcelLimits, RemoteFile, RemoteServer, Sent
 from app.remote.doorito import DooritoLine, DooritoServer
 from app.remote.doorito_form import PARCEL, FormLine
 from app.words import what_happened
-from tests.support.clock import TestClock
+from tests.support.clock import TestClock, until
+from tests.support.doorito_server import FakeDoorito
 from tests.support.engine_house import House, open_house
 from tests.support.sender import Parcel
 
@@ -92,3 +97,26 @@ def told(house: House, batch: Batch) -> dict[str, tuple[TransferState, str]]:
     """Return what the window says of each file."""
     now = house.clock.now()
     return {name: (row.state, what_happened(row.view(), now)) for name, row in house.rows(batch).items()}
+
+
+async def failure(courier: Courier, parcel: Parcel) -> tuple[FailureKind, int | None]:
+    """Make one attempt that must fail; return the kind and the status."""
+    with pytest.raises(TransferError) as caught:
+        await courier.send(parcel)
+    return caught.value.failure.kind, caught.value.failure.http_status
+
+
+async def begun(fake: FakeDoorito, courier: Courier, parcel: Parcel, parts: int) -> None:
+    """Leave a session behind that has its first *parts*, as an attempt does that was cut."""
+    gates = [fake.holds_part(number) for number in range(parts + 1, parts + 6)]
+    attempt = asyncio.create_task(courier.send(parcel))
+    await until(lambda: len(fake.parts_put) >= parts)
+    attempt.cancel()
+    await asyncio.gather(attempt, return_exceptions=True)
+    for gate in gates:
+        gate.set()
+    await until(lambda: fake.parts_under_way == 0)
+    fake.session.parts = {n: part for n, part in fake.session.parts.items() if n <= parts}
+    fake.lets_all_parts_through()
+    fake.parts_put.clear()
+    fake.part_bytes = 0

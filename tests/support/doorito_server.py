@@ -10,10 +10,9 @@ numbers, no word about what went wrong beyond the status, a batch that is COMPLE
 import asyncio
 import hashlib
 from collections import deque
-from dataclasses import dataclass, field
 from itertools import count
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from uuid import uuid4
 
 from starlette.applications import Starlette
@@ -22,50 +21,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from tests.support.doorito_records import OPEN, Batch, Session, written
 from tests.support.edge import Edge
 from tests.support.uvicorn_here import UvicornHere
 
 PAGE = "<!doctype html><html><body><h1>Not Found</h1></body></html>"
-OPEN = ("INIT", "IN_PROGRESS")
-
-
-@dataclass
-class Batch:
-    """A batch has no counters: they are counted when it is asked for."""
-
-    id: str
-    told: dict[str, Any]
-
-
-@dataclass
-class Session:
-    """An upload session and its file."""
-
-    id: str
-    key: str | None
-    name: str
-    size_bytes: int
-    chunk_bytes: int
-    batch_id: str | None
-    status: str = "INIT"
-    parts: dict[int, bytes] = field(default_factory=dict)
-    content: bytes | None = None
-    cancelled_at: str | None = None
-    work: asyncio.Task[None] | None = None
-
-    @property
-    def total_parts(self) -> int:
-        """Return ceil(size / chunk)."""
-        return -(-self.size_bytes // self.chunk_bytes)
-
-    @property
-    def file_status(self) -> str:
-        """The status of its file."""
-        return {"COMPLETE": "STORED", "FAILED": "FAILED", "ABORTED": "FAILED"}.get(self.status, "UPLOADING")
-
-    def part_bytes(self, number: int) -> int:
-        """Return how long a part must be."""
-        return min(self.chunk_bytes, self.size_bytes - (number - 1) * self.chunk_bytes)
 
 
 class FakeDoorito:
@@ -414,24 +374,3 @@ class FakeDoorito:
 async def _until_it_leaves(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         continue
-
-
-def written(numbers: list[int], how: str) -> object:
-    """Write part numbers in one of the ways of FakeDoorito.formats_ranges."""
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and spans[-1][1] == number - 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    texts = [str(first) if first == last else f"{first}-{last}" for first, last in spans]
-    ways: dict[str, object] = {
-        "list": numbers,
-        "pairs": spans,
-        "comma": ",".join(texts),
-        "brackets": f"[{', '.join(texts)}]",
-        "mixed": [int(text) if text.isdigit() else text for text in texts],
-        "texts": texts,
-        "none": [],
-    }
-    return ways[how]
