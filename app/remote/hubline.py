@@ -56,7 +56,7 @@ class HubLine:
         self.pace = pace
         self.auth = SignedIn(self._sign_in, self._refresh, account.now)
         self.has_cancel: bool | None = None
-        self.doubts = Doubts(account.now, pace.settle_s)
+        self.doubts = Doubts(account.now, pace.settle_s, pace.video_gave_up_s)
         self.claims = Claims(account.notes)
         self.most_files: int | None = None
         """A request with more images was refused, and half of them was not."""

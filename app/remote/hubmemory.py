@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.remote.account import Notes
 from app.remote.base import Outgoing
-from app.remote.hubfields import Picture, RemoteId, name_of, remote_id_of
+from app.remote.hubfields import Picture, RemoteId, is_video, name_of, remote_id_of
 
 _MOST_CLAIMS = 20_000
 _MOST_NOTED = 2_000
@@ -28,10 +28,10 @@ class _Doubt:
 class Doubts:
     """Files of which nobody knows yet whether the server will store them: their bytes went out, no answer came."""
 
-    def __init__(self, now: Callable[[], float], settle_s: float) -> None:
+    def __init__(self, now: Callable[[], float], settle_s: float, video_settles_s: float) -> None:
         self._now = now
         self._doubts: dict[str, _Doubt] = {}
-        self._of_before = self._from_now(settle_s)
+        self._image_of_before, self._video_of_before = map(self._from_now, (settle_s, video_settles_s))
 
     def add(self, keys: Iterable[str], quiet_s: float) -> None:
         """From now on these are in doubt, until nothing new of them has been seen for so long."""
@@ -50,9 +50,9 @@ class Doubts:
         return max((self._left_s(doubt) for doubt in doubts if doubt is not None), default=0.0)
 
     def _doubt_of_before(self, outgoing: Outgoing) -> _Doubt | None:
-        """An earlier run of the program may have ended a moment ago, with the request under way."""
-        begun_at = outgoing.begun_at
-        return self._of_before if begun_at is not None and begun_at < self._of_before.at else None
+        """An earlier run of the program may have been killed a moment ago, with the request under way."""
+        doubt = self._video_of_before if is_video(outgoing) else self._image_of_before
+        return doubt if outgoing.begun_at is not None and outgoing.begun_at < doubt.at else None
 
     def _from_now(self, quiet_s: float) -> _Doubt:
         return _Doubt(self._now(), time.monotonic(), quiet_s)

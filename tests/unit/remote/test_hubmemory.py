@@ -1,5 +1,7 @@
 """How long a file of a Hub stays in doubt, and which image is whose."""
 
+from dataclasses import replace
+
 from app.remote.account import ForgetfulNotes
 from app.remote.base import Outgoing
 from app.remote.hubfields import Kind, Picture, RemoteId
@@ -15,7 +17,7 @@ def turn(clock: TestClock, seconds: float) -> None:
 
 def test_a_doubt_ends_by_itself_and_begins_again_while_more_comes() -> None:
     clock = TestClock(1_000_000.0)
-    doubts = Doubts(clock.now, settle_s=6)
+    doubts = Doubts(clock.now, settle_s=6, video_settles_s=600)
     left = [doubts.left_s([A, B])]
     doubts.add(["a", "b"], 30)
     for seconds, again in ((20, ""), (5, "a"), (6, ""), (24, ""), (30, "a")):
@@ -27,10 +29,12 @@ def test_a_doubt_ends_by_itself_and_begins_again_while_more_comes() -> None:
 
 def test_what_an_earlier_run_of_the_program_began_is_in_doubt_for_a_moment() -> None:
     clock = TestClock(1_000_010.0)
-    doubts = Doubts(clock.now, settle_s=6)
-    before = doubts.left_s([A])
+    doubts = Doubts(clock.now, settle_s=6, video_settles_s=600)
+    video, new = replace(A, relative_path="x.mp4"), replace(A, begun_at=1_000_011.0)
+    before = doubts.left_s([A]), doubts.left_s([video]), doubts.left_s([new])
     turn(clock, 7)
-    assert (round(before), doubts.left_s([A]) <= 0) == (6, True)
+    assert [round(each) for each in before] == [6, 600, 0]
+    assert (doubts.left_s([A]) <= 0, round(doubts.left_s([video]))) == (True, 593)
 
 
 def test_an_image_is_one_files() -> None:
