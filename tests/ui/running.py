@@ -104,7 +104,9 @@ async def add(run: Running, address: str, user: str, password: str, name: str) -
     form.secret.setText(password)
     form.name.setText(name)
     form.save.click()
-    await run.until(lambda: name in names(run) or bool(refusal(run)), "it is saved, or says why not")
+    await run.until(
+        lambda: run.window.top.server_name == name or bool(refusal(run)), "it is chosen, or says why not"
+    )
 
 
 def refusal(run: Running) -> str:

@@ -191,7 +191,7 @@ def _texts(server: ServerView, now: float) -> tuple[str, ...]:
 def _about(server: ServerView, waiting: int) -> str:
     """What else there is to say of a server."""
     parts = []
-    if server.link is Link.SIGN_IN:
+    if link_of(server) is Link.SIGN_IN:
         parts.append("It did not accept the sign-in. What waits goes on as soon as you have signed in.")
     elif server.failure is not None:
         parts.append(failure_text(server.failure))

@@ -39,7 +39,7 @@ from ui.views.notice import NoticeBar
 from ui.views.overlay import DropOverlay
 from ui.views.server_pane import ServerPane, SwitchBar
 from ui.views.sign_in_bar import SignInBar
-from ui.views.status import StatusBar
+from ui.views.status import StatusBar, link_of
 from ui.views.table import TableView
 from ui.views.top_bar import TopBar
 
@@ -112,7 +112,7 @@ class MainWindow(QMainWindow):
         self.top.show_servers(self.servers, str(self.store.value("server", "")))
         chosen = self.top.server_shown
         self.empty.show_server(chosen.name if chosen else "", embedded=chosen is None or chosen.embedded)
-        asks = any(server.link is Link.SIGN_IN for server in self.servers)
+        asks = any(link_of(server) is Link.SIGN_IN for server in self.servers)
         self.sign_in.show_servers(self.servers, waiting_files(self.batches.rows()) if asks else {})
         lists = chosen is not None and chosen.lists_batches
         self.switch.name_server(self.top.server_name, lists=lists)

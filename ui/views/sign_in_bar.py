@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWi
 from app.domain.events import Link, ServerView
 from ui.selection import files_text
 from ui.theme import Theme
+from ui.views.status import link_of
 
 HEIGHT = 40
 
@@ -57,7 +58,7 @@ class SignInBar(QWidget):
 
     def show_servers(self, servers: Sequence[ServerView], waiting: Mapping[str, int]) -> None:
         """Show or hide it; *waiting* counts by a server's name the files that are not there yet."""
-        asking = [server for server in servers if server.link is Link.SIGN_IN]
+        asking = [server for server in servers if link_of(server) is Link.SIGN_IN]
         self._profile_id = asking[0].profile_id if asking else ""
         if asking:
             text = sign_in_text(asking[0], waiting.get(asking[0].name, 0), len(asking) - 1)

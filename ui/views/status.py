@@ -26,8 +26,14 @@ def link_sentence(servers: Sequence[ServerView], now: float) -> tuple[Link, str]
 
 
 def link_of(server: ServerView) -> Link:
-    """The embedded server is started by the first upload, so at rest nothing is known of it: it is ready."""
-    return Link.READY if server.embedded and server.link is Link.UNKNOWN else server.link
+    """Return how a server stands for a person.
+
+    The embedded one is started by the first upload, so at rest nothing is known of it: it is ready. One that was given
+    another sign-in has not answered yet, and asks for nothing any more.
+    """
+    if server.embedded and server.link is Link.UNKNOWN:
+        return Link.READY
+    return Link.WAITING if server.link is Link.SIGN_IN and server.failure is None else server.link
 
 
 def _sentence(link: Link, servers: Sequence[ServerView], now: float) -> str:

@@ -10,6 +10,7 @@ from app.domain.events import Link, ServerView
 from app.remote.base import Target
 from ui.models.columns import readable
 from ui.theme import Theme
+from ui.views.status import link_of
 
 LONGEST = 24
 
@@ -62,7 +63,7 @@ class ServerButton(_Button):
 
     def show_servers(self, servers: Sequence[ServerView], chosen_id: str) -> None:
         """Offer *servers*; the one with *chosen_id* is ticked and named."""
-        offered = [(each.profile_id, each.name, each.url, each.link is Link.SIGN_IN) for each in servers]
+        offered = [(each.profile_id, each.name, each.url, link_of(each) is Link.SIGN_IN) for each in servers]
         if offered != self._offered and not self.menu().isVisible():
             self._offered = offered
             self._fill(servers)
@@ -77,7 +78,7 @@ class ServerButton(_Button):
         group = QActionGroup(menu)
         for server in servers:
             name = readable(server.name).replace("&", "&&")
-            entry = group.addAction(f"{name} (sign in again)" if server.link is Link.SIGN_IN else name)
+            entry = group.addAction(f"{name} (sign in again)" if link_of(server) is Link.SIGN_IN else name)
             entry.setCheckable(True)
             entry.setToolTip(server.url)
             entry.triggered.connect(lambda _on=False, chosen=server.profile_id: self.chosen.emit(chosen))
@@ -87,7 +88,7 @@ class ServerButton(_Button):
         menu.addActions(list(self._last_entries))
 
     def _name(self, shown: ServerView | None) -> None:
-        asks = shown is not None and shown.link is Link.SIGN_IN
+        asks = shown is not None and link_of(shown) is Link.SIGN_IN
         name = shown.name if shown else ""
         self.setText(f" {shortened(name)} ▾")
         self.setAccessibleName(f"Server: {readable(name)}" + (", asks you to sign in" if asks else ""))

@@ -17,9 +17,20 @@ NOW = 1_000_000.0
 MB = 1e6
 
 
-def server(name: str, link: Link, *, embedded: bool = False, retry_at: float | None = None) -> ServerView:
-    failure = Failure(FailureKind.UNREACHABLE) if link is Link.WAITING else None
+def server(
+    name: str,
+    link: Link,
+    *,
+    embedded: bool = False,
+    retry_at: float | None = None,
+    failure: Failure | None = None,
+) -> ServerView:
+    if link is Link.WAITING:
+        failure = Failure(FailureKind.UNREACHABLE)
     return ServerView(name, name, "http://127.0.0.1", embedded, link, retry_at, failure)
+
+
+REFUSED = Failure(FailureKind.SIGN_IN, http_status=401)
 
 
 def frame(totals: Totals, *servers: ServerView) -> Frame:
@@ -50,7 +61,11 @@ def bar(qtbot: QtBot, theme: Theme) -> StatusBar:
             "Waiting for lab: trying again in 40 s",
         ),
         ((server("lab", Link.WAITING, retry_at=NOW - 1),), "Waiting for lab: trying again"),
-        ((server("lab", Link.SIGN_IN), server("office", Link.WAITING)), "lab asks you to sign in"),
+        (
+            (server("lab", Link.SIGN_IN, failure=REFUSED), server("office", Link.WAITING)),
+            "lab asks you to sign in",
+        ),
+        ((server("lab", Link.SIGN_IN),), "Waiting for lab: trying again"),  # with the new password
         ((server("This computer", Link.UNKNOWN, embedded=True),), "This computer is ready"),
         ((server("lab", Link.UNKNOWN),), "Not connected to lab yet"),
     ],
