@@ -8,9 +8,16 @@ from app.domain.failure import Failure, FailureKind
 from app.domain.state import TransferState
 from app.remote.base import Sent, Target
 from app.remote.hubline import REAL
-from tests.support.cell_segmentation_hub_sender import Courier, make_pictures, outgoings, told
+from tests.support.cell_segmentation_hub_sender import (
+    Courier,
+    make_pictures,
+    open_hub_house,
+    outgoings,
+    told,
+    turn,
+)
 from tests.support.cell_segmentation_hub_server import FakeHub
-from tests.support.clock import until
+from tests.support.clock import TestClock, until
 from tests.support.engine_house import House
 
 S, K = TransferState, FailureKind
@@ -122,6 +129,21 @@ async def test_pictures_that_are_stored_do_not_go_again_because_a_video_failed(
             await house.clock.advance(600)
     await house.over(batch)
     assert set(told(house, batch).values()) == {ARRIVED}
+    assert (fake.asked("POST", "/images"), len(fake.images)) == (1, 5)
+
+
+async def test_that_is_so_after_a_restart_of_the_program_too(
+    fake: FakeHub, clock: TestClock, tmp_path: Path
+) -> None:
+    photos = make_pictures(tmp_path / "Photos", "a.png", "b.png", "c.mp4")
+    fake.fail_next("POST", f"/projects/{fake.project}/videos", "rate_limited")
+    async with open_hub_house(tmp_path / "home", fake.url, fake.user, fake.password, clock) as house:
+        batch = house.drop(photos, target=fake.project)
+        await house.reach(batch, S.WAITING)
+    turn(clock, 3600)
+    async with open_hub_house(tmp_path / "home", fake.url, fake.user, fake.password, clock) as house:
+        await house.over(house.batch)
+    assert sorted(fake.stored()) == ["a.png", "b.png", "c.mp4"]
     assert (fake.asked("POST", "/images"), len(fake.images)) == (1, 5)
 
 
