@@ -23,7 +23,6 @@ from app.remote.hubmemory import Claims, Doubts
 from app.remote.websocket import WebSocket, open_socket
 
 _GOODBYE_S = 3.0
-_REFUSED_FOR_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,7 @@ class Pace:
     ``gave_up_s``: the same for a request that somebody in between gave up (504, no answer), ``video_gave_up_s`` for a
     video, whose frames are taken out in the request. ``look_again_s``: between two looks meanwhile. ``answer_s``: the
     answer to images may take so long, that to a video ``video_answer_s`` (their own client waits 5 minutes and 4 hours).
+    ``refused_for_s``: a sign-in that was refused is not tried again for so long.
     """
 
     settle_s: float = 6.0
@@ -42,6 +42,7 @@ class Pace:
     look_again_s: float = 0.7
     answer_s: float = 300.0
     video_answer_s: float = 4 * 3600.0
+    refused_for_s: float = 3.0
     ear_delays_s: Sequence[float] = socketio.DELAYS_S
 
 
@@ -137,7 +138,7 @@ class HubLine:
     # Who we are
 
     async def _sign_in(self) -> Tokens:
-        if self._refused is not None and time.monotonic() - self._refused_at < _REFUSED_FOR_S:
+        if self._refused is not None and time.monotonic() - self._refused_at < self.pace.refused_for_s:
             raise TransferError(
                 self._refused
             )  # who comes a moment later: 20 refusals shut the door for 15 minutes

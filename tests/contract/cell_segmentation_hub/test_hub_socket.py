@@ -13,7 +13,7 @@ from tests.support.cell_segmentation_hub_server import FakeHub
 from tests.support.clock import TestClock, until
 
 PHOTOS = {"a.png": b"one", "β.png": b"three"}
-SLOW_TO_LOOK = Pace(settle_s=20.0, gave_up_s=20.0, look_again_s=20.0, ear_delays_s=(0.02,))
+SLOW_TO_LOOK = Pace(settle_s=20.0, gave_up_s=20.0, look_again_s=20.0, refused_for_s=0.0, ear_delays_s=(0.02,))
 """What is found with it within a test was told by the socket."""
 
 
