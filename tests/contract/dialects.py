@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from app.remote.registry import (
 from app.remote.vuemantics import VuemanticsLine
 from tests.support import cell_segmentation_hub_sender, directdrive_sender, vuemantics_sender
 from tests.support.cell_segmentation_hub_server import FakeHub
+from tests.support.clock import until
 from tests.support.directdrive_server import FakeDirectDrive, Generation
 from tests.support.doorito_form_server import FakeDooritoForm
 from tests.support.doorito_server import FakeDoorito
@@ -88,12 +89,22 @@ class Servers:
         return Ours(self._running.enter_context(process))
 
     @cached_property
+    def _held(self) -> Ours:
+        options = ("--rate-limits", "off", "--process")
+        process = ServerProcess(self._folder / "held", *options, module="tests.support.held_server")
+        return Ours(self._running.enter_context(process))
+
+    @cached_property
     def _npm(self) -> NpmTus:
         return self._running.enter_context(NpmTus(self._modules(), self._folder / "npm"))
 
     def ours(self) -> Ours:
         """Our own."""
         return self._ours
+
+    def held(self) -> Ours:
+        """Our own, which works on what arrives unless there is a file ``hold`` in its DATA."""
+        return self._held
 
     def npm(self) -> NpmTus:
         """The tus project's."""
@@ -106,9 +117,10 @@ class Servers:
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What a server is started on: our running one and the tus project's (made when first asked for), a folder, the time."""
+    """What a server is started on: those that are processes (made when first asked for), a folder, the time."""
 
     ours: Callable[[], Ours]
+    held: Callable[[], Ours]
     npm: Callable[[], NpmTus]
     folder: Path
     now: Callable[[], float]
@@ -116,11 +128,17 @@ class Grounds:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A server that runs. ``stored`` has every whole file that it keeps, and each copy of it."""
+    """A server that runs. ``stored`` has every whole file that it keeps, and each copy of it.
+
+    ``at_work`` returns once it works on what has arrived, if its work was held from the start; ``let_work``: it goes on
+    with that. Where the client is not kept waiting for the work, ``at_work`` is None.
+    """
 
     endpoint: Endpoint
     stored: Callable[[], list[Stored]]
     restart: Callable[[], Awaitable[None]]
+    let_work: Callable[[], None] = lambda: None
+    at_work: Callable[[], Awaitable[object]] | None = None
 
     def wrong(self) -> Endpoint:
         """Return an account that it does not know."""
@@ -129,18 +147,22 @@ class Site:
         return replace(self.endpoint, token="wrong")
 
 
+Start = Callable[[Grounds], AbstractAsyncContextManager[Site]]
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A dialect at one of its servers.
 
     ``announces`` is the first request of a file's sending, ``brings`` the one with its bytes, ``ends`` the one whose
     answer says that it is stored; ``loses`` takes that answer away. ``arrived`` is what a person reads of a stored
-    file; ``own_words`` are the sentences, by their stories, that differ from what everybody says.
+    file; ``own_words`` are the sentences, by their stories, that differ from what everybody says. ``held`` starts a server
+    that works on what has arrived, and stands still with that.
     """
 
     dialect: str
     where: str
-    start: Callable[[Grounds], AbstractAsyncContextManager[Site]]
+    start: Start
     announces: Door
     brings: Door
     ends: Door
@@ -149,6 +171,7 @@ class Case:
     arrived: str = "Arrived."
     renames: Callable[[str], str] = str
     own_words: Mapping[str, Any] = field(default_factory=dict)
+    held: Start | None = None
 
     def names(self, names: Sequence[str]) -> list[str]:
         """Return what these names are at the server, sorted."""
@@ -180,16 +203,19 @@ def _sha256(content: bytes) -> str:
 # Ours
 
 
-def _ours(path: str, *, signs_in: bool) -> Callable[[Grounds], AbstractAsyncContextManager[Site]]:
+def _ours(path: str, *, signs_in: bool, held: bool = False) -> Start:
     @asynccontextmanager
     async def start(grounds: Grounds) -> AsyncIterator[Site]:
-        ours = grounds.ours()
+        ours = grounds.held() if held else grounds.ours()
         url = ours.process.url + path
         if signs_in:
             endpoint = Endpoint(url, user=ours.user, password=PASSWORD)
         else:
             endpoint = Endpoint(url, ours.process.token)
-        yield Site(endpoint, ours.stored, ours.restart)
+        door = ours.process.data_dir / "hold"
+        if held:
+            door.touch()
+        yield Site(endpoint, ours.stored, ours.restart, partial(door.unlink, missing_ok=True))
 
     return start
 
@@ -197,48 +223,68 @@ def _ours(path: str, *, signs_in: bool) -> Callable[[Grounds], AbstractAsyncCont
 # The pretended originals
 
 
-@asynccontextmanager
-async def _fake_vuemantics(grounds: Grounds) -> AsyncIterator[Site]:
-    async with FakeVuemantics(grounds.now) as fake:
-        endpoint = Endpoint(fake.url, user=fake.user, password=fake.password)
-        yield Site(
-            endpoint, lambda: [(file.name, _sha256(file.content)) for file in fake.files], fake.restart
-        )
+def _fake_vuemantics(*, held: bool = False) -> Start:
+    @asynccontextmanager
+    async def start(grounds: Grounds) -> AsyncIterator[Site]:
+        async with FakeVuemantics(grounds.now) as fake:
+            endpoint = Endpoint(fake.url, user=fake.user, password=fake.password)
+            if held:
+                fake.worker.hold()
+
+            def stored() -> list[Stored]:
+                return [(file.name, _sha256(file.content)) for file in fake.files]
+
+            yield Site(endpoint, stored, fake.restart, fake.worker.go)
+
+    return start
 
 
-def _fake_directdrive(generation: Generation) -> Callable[[Grounds], AbstractAsyncContextManager[Site]]:
+def _fake_directdrive(generation: Generation, *, held: bool = False) -> Start:
     @asynccontextmanager
     async def start(grounds: Grounds) -> AsyncIterator[Site]:
         async with FakeDirectDrive(generation) as fake:
             fake.now = grounds.now
+            endpoint = Endpoint(fake.url, user=fake.user, password=fake.password)
+            if held:
+                fake.keeps_processing()
 
             def stored() -> list[Stored]:
                 whole = [file for file in fake.files.values() if file.status == "completed"]
                 return [(file.name, _sha256(bytes(file.content))) for file in whole]
 
-            yield Site(Endpoint(fake.url, user=fake.user, password=fake.password), stored, fake.restart)
+            yield Site(endpoint, stored, fake.restart, fake.finalise.set, fake.finalising.wait)
+
+    return start
+
+
+def _fake_doorito(*, held: bool = False) -> Start:
+    @asynccontextmanager
+    async def start(_grounds: Grounds) -> AsyncIterator[Site]:
+        async with FakeDoorito() as fake:
+            if held:
+                fake.may_assemble.clear()
+
+            def stored() -> list[Stored]:
+                sessions = fake.sessions.values()
+                return [(each.name, _sha256(each.content)) for each in sessions if each.content is not None]
+
+            async def at_work() -> None:
+                await until(lambda: any(each.work for each in fake.sessions.values()))
+
+            endpoint = Endpoint(fake.url, fake.token)
+            yield Site(endpoint, stored, fake.restart, fake.may_assemble.set, at_work)
 
     return start
 
 
 @asynccontextmanager
-async def _fake_doorito(_grounds: Grounds) -> AsyncIterator[Site]:
-    async with FakeDoorito() as fake:
-
-        def stored() -> list[Stored]:
-            whole = [each for each in fake.sessions.values() if each.content is not None]
-            return [(session.name, _sha256(session.content or b"")) for session in whole]
-
-        yield Site(Endpoint(fake.url, fake.token), stored, fake.restart)
-
-
-@asynccontextmanager
 async def _fake_hub(grounds: Grounds) -> AsyncIterator[Site]:
     async with FakeHub(grounds.now) as fake:
-        endpoint = Endpoint(fake.url, user=fake.user, password=fake.password)
-        yield Site(
-            endpoint, lambda: [(image.name, _sha256(image.content)) for image in fake.images], fake.restart
-        )
+
+        def stored() -> list[Stored]:
+            return [(image.name, _sha256(image.content)) for image in fake.images]
+
+        yield Site(Endpoint(fake.url, user=fake.user, password=fake.password), stored, fake.restart)
 
 
 @asynccontextmanager
@@ -324,6 +370,25 @@ _NOBODY_KNOWS = (
     "Look on the server, then retry to send it again.",
 )
 
+_IN_WORK = "cancelled_in_work"
+_STAYS = (
+    (TransferState.COMPLETED, "It had finished before the cancel took effect, and stays on the server."),
+    [1],
+)
+_STOPS = (
+    TransferState.CANCELLED,
+    "The server has stopped working on it, and keeps the file. Delete it there if it should go.",
+), [1]  # fmt: skip
+_GOES_ON = (
+    TransferState.CANCELLED,
+    "The server answered 500 (its cancel is broken) and goes on with it. Delete it there if it should go.",
+), [1]  # fmt: skip
+_GOES_ON_WITH_PARTS = (
+    TransferState.CANCELLED,
+    "The server answered 404 and goes on with it. Delete it there if it should go.",
+), [0]  # fmt: skip
+_GONE = (TransferState.CANCELLED, "Cancelled. The server confirmed it and kept nothing."), [0]
+
 CASES = (
     Case(
         UPHAUL,
@@ -333,6 +398,8 @@ CASES = (
         _PATCH,
         Door("POST|PATCH", "/files(/[^/]+)?"),
         arrived=_VERIFIED,
+        own_words={_IN_WORK: _STAYS},
+        held=_ours("", signs_in=False, held=True),
     ),
     Case(
         TUS,
@@ -360,9 +427,19 @@ CASES = (
         _BULK,
         _BULK,
         _BULK,
-        own_words=_VUEMANTICS,
+        own_words={**_VUEMANTICS, _IN_WORK: _STOPS},
+        held=_ours("/vuemantics", signs_in=True, held=True),
     ),
-    Case(VUEMANTICS, "fake", _fake_vuemantics, _BULK, _BULK, _BULK, own_words=_VUEMANTICS),
+    Case(
+        VUEMANTICS,
+        "fake",
+        _fake_vuemantics(),
+        _BULK,
+        _BULK,
+        _BULK,
+        own_words={**_VUEMANTICS, _IN_WORK: _GOES_ON},
+        held=_fake_vuemantics(held=True),
+    ),
     Case(
         DIRECTDRIVE,
         "ours",
@@ -381,7 +458,8 @@ CASES = (
         _SOCKET,
         _SOCKET,
         _SAYS_SUCCESS,
-        own_words=_DIRECTDRIVE,
+        own_words={**_DIRECTDRIVE, _IN_WORK: _GONE},
+        held=_fake_directdrive(Generation.X, held=True),
     ),
     Case(
         DIRECTDRIVE,
@@ -391,7 +469,8 @@ CASES = (
         _SOCKET,
         _SOCKET,
         _SAYS_SUCCESS,
-        own_words={**_DIRECTDRIVE, "cancelled": _PERHAPS_A_PART},
+        own_words={**_DIRECTDRIVE, "cancelled": _PERHAPS_A_PART, _IN_WORK: _GONE},
+        held=_fake_directdrive(Generation.OLD, held=True),
     ),
     Case(
         CELL_SEGMENTATION_HUB,
@@ -410,6 +489,7 @@ CASES = (
         _IMAGES,
         _IMAGES,
         own_words=_HUB | {"cancelled": _NOTHING_STORED},
+        # A picture that it stores after its sender has left: a matter of seconds, told in cell_segmentation_hub/.
     ),
     *(
         Case(
@@ -421,10 +501,17 @@ CASES = (
             Door("POST", "/finalize"),
             arrived=arrived,
             own_words=own_words,
+            held=held,
         )
-        for where, start, arrived, own_words in (
-            ("ours", _ours("/doorito", signs_in=False), _VERIFIED, {}),
-            ("fake", _fake_doorito, "Arrived.", {"cancelled": _LINGERS}),
+        for where, start, arrived, own_words, held in (
+            ("ours", _ours("/doorito", signs_in=False), _VERIFIED, {}, None),
+            (
+                "fake",
+                _fake_doorito(),
+                "Arrived.",
+                {"cancelled": _LINGERS, _IN_WORK: _GOES_ON_WITH_PARTS},
+                _fake_doorito(held=True),
+            ),
         )
     ),
     Case(

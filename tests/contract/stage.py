@@ -118,6 +118,14 @@ class Stage:
         """Return once a file stands so; no time passes."""
         await until(lambda: batch.counts.files[state] > 0, _PATIENCE_S)
 
+    async def at_work(self, batch: Batch) -> None:
+        """Return once the server has everything and works on it."""
+        await self.reach(batch, TransferState.PROCESSING)
+        if self.site.at_work is None:
+            await until(lambda: bool(self.engine._follower.followed()), _PATIENCE_S)
+        else:
+            await self.site.at_work()
+
     async def again(self, batch: Batch) -> None:
         """Do what a person does about what waits or has failed: retry, once more if it fails, and go on to the end."""
         self.engine.open_gate("profile")
@@ -180,7 +188,7 @@ async def open_stage(
     """Start the case's server, a door before it, and a program with one account there."""
     clock = TestClock(1_795_000_000.0)
     async with (
-        case.start(Grounds(servers.ours, servers.npm, home, clock.now)) as site,
+        case.start(Grounds(servers.ours, servers.held, servers.npm, home, clock.now)) as site,
         Front(site.endpoint.url) as front,
     ):
         account = Account(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -273,6 +274,22 @@ async def test_a_whole_batch_is_cancelled_in_the_middle(case: Case, servers: Ser
             [S.CANCELLED] * 3,
             [0, 0, 0],
         )
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.held], ids=str)
+async def test_a_cancel_while_the_server_works_ends_as_it_says(
+    case: Case, servers: Servers, tmp_path: Path
+) -> None:
+    """What is there in the end, and what a person is told of it, agree."""
+    assert case.held is not None
+    async with open_stage(replace(case, start=case.held), servers, tmp_path) as stage:
+        batch = await stage.drop(write_pictures(tmp_path / "Photos"))
+        await stage.at_work(batch)
+        stage.engine.cancel(batch)
+        await stage.over(batch)
+        told = stage.words(batch), stage.copies(batch)
+        stage.site.let_work()
+        assert told == case.own_words["cancelled_in_work"]
 
 
 @every_case

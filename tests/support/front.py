@@ -13,6 +13,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -220,7 +221,8 @@ async def _down(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, act:
         writer.write(block)
         await writer.drain()
     # What the sender still has on its way is read, or the reset would eat the answer.
-    writer.write_eof()
+    with suppress(OSError):  # the sender is gone
+        writer.write_eof()
     await asyncio.sleep(_SWALLOW_S)
 
 
