@@ -68,6 +68,7 @@ class Http:
     ) -> None:
         self._origin = _checked(url)
         self._auth = auth
+        self._just_renewed: Headers | None = None
         self._clock = clock
         self._cap_bytes = longest_answer_bytes
         self._headers = [
@@ -135,11 +136,12 @@ class Http:
 
         If the server answers before the end, or cuts the connection after it has, that answer is returned; if it did not
         answer, CONNECTION_LOST says that nobody knows how much arrived. A 401 after which there is a new sign-in is
-        CONFLICT: to be sent again from its start. Errors of *blocks* pass through.
+        CONFLICT: to be sent again from its start; a 401 to that new one is an answer. Errors of *blocks* pass through.
         """
         who = await self._who()
         answer = await self._exchange(method, path, {**who, **headers}, _Body(blocks), size_bytes)
-        if answer.status == 401 and await self._renewed(who):
+        if answer.status == 401 and who != self._just_renewed and await self._renewed(who):
+            self._just_renewed = await self._who()
             raise TransferError(Failure(_K.CONFLICT, "the sign-in had run out; there is a new one", 401))
         return answer
 

@@ -39,7 +39,7 @@ from tests.support.directdrive_server import FakeDirectDrive, Generation
 from tests.support.doorito_form_server import FakeDooritoForm
 from tests.support.doorito_server import FakeDoorito
 from tests.support.draft_server import FakeDraft
-from tests.support.front import Door, LoseAnswer
+from tests.support.front import Door, LoseAnswer, Say, reply
 from tests.support.npm_tus import NpmTus
 from tests.support.python_tus import PythonTus
 from tests.support.server import ServerProcess
@@ -156,8 +156,9 @@ class Case:
 
     ``announces`` is the first request of a file's sending, ``brings`` the one with its bytes, ``ends`` the one whose
     answer says that it is stored; ``loses`` takes that answer away. ``arrived`` is what a person reads of a stored
-    file; ``own_words`` are the sentences, by their stories, that differ from what everybody says. ``held`` starts a server
-    that works on what has arrived, and stands still with that.
+    file; ``own_words`` are the sentences, by their stories, that differ from what everybody says.
+    ``signed_out`` is what it answers to somebody whose sign-in has run out; ``held`` starts a server that works on what
+    has arrived, and stands still with that.
     """
 
     dialect: str
@@ -168,6 +169,7 @@ class Case:
     ends: Door
     loses: LoseAnswer = field(default_factory=LoseAnswer)
     many_files: int = 300
+    signed_out: Say = field(default_factory=lambda: reply(401, '{"detail": "Not any more."}'))
     arrived: str = "Arrived."
     renames: Callable[[str], str] = str
     own_words: Mapping[str, Any] = field(default_factory=dict)
@@ -521,12 +523,18 @@ CASES = (
         _FORM,
         _FORM,
         _FORM,
+        signed_out=reply(302, "", "Location: /app/login/?next=/app/upload/"),
         arrived=_FOR_A_DAY,
         own_words={
             "cancelled": "Cancelled before anything was sent.",
             "cut": _NOBODY_KNOWS,
             "expired": (TransferState.COMPLETED, _FOR_A_DAY),
             "lost": _NOBODY_KNOWS,
+            "refused": (
+                TransferState.WAITING,
+                "Your account may not upload to this server (403): it does not take the form right after a login "
+                "(CSRF). Ask who runs the server for access, then resume.",
+            ),
         },
     ),
 )

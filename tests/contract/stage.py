@@ -152,6 +152,10 @@ class Stage:
         """Return how each file stands."""
         return [row.state for row in self.members(batch)]
 
+    def waits_for_a_person(self, batch: Batch) -> bool:
+        """Return whether its files wait, and not for the clock."""
+        return all(row.state is TransferState.WAITING and row.retry_at is None for row in self.members(batch))
+
     def kinds(self, batch: Batch) -> list[FailureKind | None]:
         """Return why each file failed or waits."""
         return [None if row.failure is None else row.failure.kind for row in self.members(batch)]

@@ -138,12 +138,30 @@ async def test_a_sign_in_that_has_run_out_is_renewed_or_asked_for(
     case: Case, servers: Servers, tmp_path: Path
 ) -> None:
     async with open_stage(case, servers, tmp_path) as stage:
-        stage.front.plan(case.announces, reply(401, '{"detail": "Expired."}'))
+        stage.front.plan(case.announces, case.signed_out)
         batch = await stage.drop(write_pictures(tmp_path / "Photos"))
         await stage.at_rest(batch)
         said = stage.words(batch)
         await stage.again(batch)
         assert (said, stage.copies(batch)) == (case.own_words.get("expired", (S.WAITING, _SIGN_IN)), [1])
+
+
+@every_case
+async def test_who_is_refused_with_a_fresh_sign_in_too_is_asked(
+    case: Case, servers: Servers, tmp_path: Path
+) -> None:
+    async with open_stage(case, servers, tmp_path) as stage:
+        stage.front.plan(case.announces, *[case.signed_out] * 20)
+        batch = await stage.drop(write_pictures(tmp_path / "Photos"))
+        await stage.until(batch, lambda: stage.waits_for_a_person(batch))
+        said = stage.words(batch), stage.copies(batch)
+        stage.front.plan_nothing()
+        await stage.sign_in(stage.site.endpoint)
+        await stage.over(batch)
+        assert (said, stage.copies(batch)) == (
+            (case.own_words.get("refused", (S.WAITING, _SIGN_IN)), [0]),
+            [1],
+        )
 
 
 # What can go wrong
