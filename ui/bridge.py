@@ -50,6 +50,7 @@ class Bridge(QObject):
         self._began: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._stop = asyncio.Event()
         self._stopping = False
         self._crossed.connect(self._arrived, Qt.ConnectionType.QueuedConnection)
@@ -59,7 +60,10 @@ class Bridge(QObject):
     async def start(self) -> None:
         """Start the thread and return when the engine has taken up its work; what stopped it from doing so is raised."""
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._run, args=(self._loop,), name="uphaul-engine", daemon=True).start()
+        self._thread = threading.Thread(
+            target=self._run, args=(self._loop,), name="uphaul-engine", daemon=True
+        )
+        self._thread.start()
         await asyncio.shield(asyncio.wrap_future(self._began))
         if not self._stopping:
             self._timer.start()
@@ -104,6 +108,8 @@ class Bridge(QObject):
             return False
         finally:
             self._manager = None
+        if self._thread is not None:
+            self._thread.join(STOP_S)  # it is on its last line
         return True
 
     @Slot(object)
