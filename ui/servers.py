@@ -93,7 +93,7 @@ class ServerCommands(QObject):
         dialog.test_wanted.connect(lambda profile_id: spawn(self._test(profile_id)))
         dialog.sign_in_wanted.connect(lambda profile_id: spawn(self.sign_in(profile_id)))
         dialog.remove_wanted.connect(lambda profile_id: spawn(self._remove(profile_id)))
-        self._show_servers()
+        self._show_servers(self._window.servers)
         dialog.select(self._window.top.server_id)
         try:
             await ask(dialog)
@@ -192,12 +192,11 @@ class ServerCommands(QObject):
 
     def _follow(self, frame: Frame) -> None:
         if self._list is not None and frame.servers:
-            self._show_servers()
+            self._show_servers(frame.servers)
 
-    def _show_servers(self) -> None:
+    def _show_servers(self, servers: Sequence[ServerView]) -> None:
         if self._list is not None:
-            waiting = waiting_files(list(self._window.batches.rows()))
-            self._list.show_servers(self._window.servers, waiting)
+            self._list.show_servers(servers, waiting_files(self._window.batches.rows()))
 
 
 def removal_text(name: str, batches: Sequence[BatchView]) -> str:

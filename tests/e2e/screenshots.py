@@ -15,10 +15,14 @@ from pathlib import Path
 
 import tomli_w
 
+from tests.e2e.support import services
 from tests.e2e.support.desktop import Desktop, desktop
 from tests.e2e.support.hand import Rect
 from tests.e2e.support.program import BATCHES, FILES, ROOT, Program
 from tests.e2e.support.stranger import drag_source
+from tests.support.server import ServerProcess
+from tests.support.vuemantics_client import PASSWORD as VUEMANTICS_PASSWORD
+from tests.support.vuemantics_client import VuemanticsClient, picture
 
 IMAGES = ROOT / "docs" / "images"
 WIDTH, HEIGHT = 1280, 800
@@ -45,6 +49,7 @@ def main() -> int:
         home.mkdir()
         take_light(here, home, folders)
         take_dark(here, home, folders)
+        take_servers(here, folders)
     return 0
 
 
@@ -80,6 +85,76 @@ def take_dark(here: Desktop, home: Path, folders: Path) -> None:
         with drag_source(here, new) as stranger, program.hand.dragging(stranger.place, goal):
             program.until_spoken("Drop to upload 3 folders")
             shoot(program, "drop-dark", hide_pointer=False)
+
+
+def take_servers(here: Desktop, folders: Path) -> None:
+    """A server of somebody's own: it is being added, then in the list, then with the batches that it has."""
+    home, data = here.folder / "home-servers", here.folder / "data"
+    home.mkdir()
+    data.mkdir()
+    with (
+        services.keyring(here),
+        ServerProcess(data, "--process", module="tests.support.held_server") as server,
+        VuemanticsClient(server) as account,
+        window(here, home, "light") as program,
+    ):
+        program.until_said("is ready")
+        open_add(program, f"{server.url}/vuemantics/docs", "vuemantics answers there")
+        program.hand.type("anna@lab.example\t" + "x" * 14)
+        shoot_screen(program, "add-server-light")
+        program.hand.press("Escape")
+        open_add(program, server.url, "Uphaul answers there")
+        program.hand.type(server.token)
+        program.hand.press("Tab")
+        program.hand.press("Tab")
+        rename(program, "lab")
+        for name, count in (("Scans March", 98), ("Holiday 2026", 240)):
+            send_pictures(program, folders / "lab" / name, count, "Done")
+        stop_midway(program, photos(folders / "lab" / "Old laptop", 73, 2), "cancel_batch", "Cancelled")
+        (data / "hold").touch()
+        send_pictures(program, folders / "lab" / "Microscope run 15", 88, "Processing")
+        open_add(program, f"{server.url}/vuemantics", "vuemantics answers there")
+        program.hand.type(f"{account.email}\t{VUEMANTICS_PASSWORD}")
+        program.hand.press("Return")
+        program.until_said("“vuemantics” is added")
+        program.until(lambda look: len(look.rows("servers")) == 3, "the list of servers")
+        shoot_screen(program, "servers-light")
+        program.hand.press("Escape")
+        program.push(" vuemantics ▾")
+        program.choose("lab")
+        program.press("ctrl+l")
+        program.until(lambda look: len(look.rows("server_batches")) == 4, "the server's own batches")
+        shoot(program, "on-server-light")
+
+
+def open_add(program: Program, address: str, answer: str) -> None:
+    """Open the dialog that adds a server, and let it look at *address*."""
+    program.press("ctrl+shift+s")
+    program.until(lambda look: look.rows("servers"), "the list of servers")
+    program.push("Add…")
+    program.until_said("Uphaul finds out what answers there")
+    program.hand.type(address)
+    program.hand.press("Return")
+    program.until_said(answer)
+
+
+def rename(program: Program, name: str) -> None:
+    """Give the server another name than the suggested one, and add it."""
+    program.hand.press("ctrl+a")
+    program.hand.type(name)
+    program.hand.press("Return")
+    program.until_said(f"“{name}” is added")
+    program.hand.press("Escape")
+
+
+def send_pictures(program: Program, folder: Path, count: int, state: str) -> None:
+    """Drag a folder of real pictures onto the window, and wait until its batch is in *state*."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"DSC_{number:04}.png").write_bytes(picture(number % 256, (400, 300)))
+    with drag_source(program.desktop, [folder]) as stranger:
+        program.hand.drag(stranger.place, program.place)
+        program.until_row(BATCHES, folder.name, state)
 
 
 def lose_files(program: Program, folder: Path) -> None:
@@ -159,6 +234,15 @@ def shoot(program: Program, name: str, *, hide_pointer: bool = True) -> None:
     file = IMAGES / f"{name}.png"
     options = ("-strip", "-define", "png:compression-level=9")
     program.desktop.run("import", "-window", window_id(program), *options, str(file))
+    print(f"{file.relative_to(ROOT)}: {file.stat().st_size // 1000} kB")
+
+
+def shoot_screen(program: Program, name: str) -> None:
+    """Save the window with the dialog in front of it."""
+    program.hand.move(1599, 999)
+    file = IMAGES / f"{name}.png"
+    options = ("-crop", f"{WIDTH}x{HEIGHT}+0+0", "+repage", "-strip", "-define", "png:compression-level=9")
+    program.desktop.run("import", "-window", "root", *options, str(file))
     print(f"{file.relative_to(ROOT)}: {file.stat().st_size // 1000} kB")
 
 

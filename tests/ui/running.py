@@ -92,9 +92,16 @@ async def dialog(run: Running, kind: type[D]) -> D:
     return next(d for d in run.window.findChildren(kind) if d.isVisible())
 
 
-async def add(run: Running, address: str, user: str, password: str, name: str) -> None:
-    """Add a server as a person does, from the address on."""
-    run.use(Do.ADD_SERVER)
+async def add(
+    run: Running,
+    address: str,
+    user: str,
+    password: str,
+    name: str,
+    begin: Callable[[], object] | None = None,
+) -> None:
+    """Add a server as a person does: *begin* opens the dialog, the menu's entry if it is None."""
+    (begin or (lambda: run.use(Do.ADD_SERVER)))()
     adding = await dialog(run, ServerDialog)
     form = adding.form
     form.address.setText(address)

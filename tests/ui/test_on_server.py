@@ -61,8 +61,8 @@ def test_a_line_says_what_the_server_says(pane: ServerPane) -> None:
     assert (said, lines) == (
         "3 batches, 1 unfinished",
         [
-            ("Scans 1", "40 %", "Processing, 40%", "4 / 10", "", "Analysing 3 of 10"),
-            ("Scans 2", "40 %", "Failed, 2 failed", "4 / 10", "2", ""),
+            ("Scans 1", "40 %", "Processing", "4 / 10", "", "Analysing 3 of 10"),
+            ("Scans 2", "40 %", "Failed", "4 / 10", "2", ""),
             ("r3", "100 %", "Done", "12 / 10", "", ""),
         ],
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 
 from tests.support import hub_client
@@ -165,6 +166,46 @@ async def test_the_list_tests_changes_and_removes(
     assert tested.startswith("lab answers. ")
     assert question == "Its sign-in is forgotten. What has arrived there stays there."
     assert vault.kept == {}
+
+
+async def test_one_that_is_added_from_the_list_is_selected_there(
+    run: Running, account: VuemanticsClient, vault: Memory
+) -> None:
+    run.use(Do.SERVERS)
+    servers = await dialog(run, ServersDialog)
+    address = f"{account.server.url}/vuemantics"
+    await add(run, address, account.email, PASSWORD, "lab", begin=servers.add.click)
+    await run.until(lambda: servers.selected is not None and servers.selected.name == "lab", "it is selected")
+    assert servers.said.text == "“lab” is added. New batches go there now."
+
+
+async def test_the_keyboard_goes_through_the_fields_as_they_are_read(
+    run: Running, account: VuemanticsClient
+) -> None:
+    """And a screen reader has a name for each of them."""
+    run.use(Do.ADD_SERVER)
+    adding = await dialog(run, ServerDialog)
+    form = adding.form
+    form.address.setText(f"{account.server.url}/vuemantics")
+    form.look.click()
+    await run.until(form.save.isEnabled, "what answers there")
+    order, widget = [], form.address
+    while widget not in order:
+        order.append(widget)
+        widget = widget.nextInFocusChain()
+    stops = [each for each in order if each.focusPolicy() & Qt.FocusPolicy.TabFocus and each.isVisible()]
+    wanted = [form.look, form.kind, form.user, form.secret, form.keep, form.name]
+    names = [each.accessibleName() or getattr(each, "text", str)() for each in [form.address, *wanted]]
+    assert [each for each in stops if each in wanted] == wanted
+    assert names == [
+        "Address of the server",
+        "Look",
+        "Kind of server",
+        "User name",
+        "Password",
+        "Keep it in the system's keyring",
+        "Name in Uphaul",
+    ]
 
 
 async def test_this_computer_stays_as_it_is(run: Running) -> None:

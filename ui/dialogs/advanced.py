@@ -119,6 +119,8 @@ class Advanced(QWidget):
         self.fold.setProperty("fold", True)
         for value, word in _PROXIES.items():
             self._proxy.addItem(word, value)
+        for field in (self._proxy, self._files, self._megabytes):
+            field.setMinimumHeight(28)
         self._proxy_address.setPlaceholderText("http://proxy.example:3128")
         self._megabytes.setSuffix(" MB")
         self._form.setContentsMargins(0, 4, 0, 0)

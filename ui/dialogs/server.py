@@ -230,6 +230,7 @@ class ServerDialog(QDialog):
     def _failed(self, failure: Failure) -> None:
         """Say what is wrong beside the field that it is about."""
         text = failure_text(failure)
+        self.form.end_said.say("")
         if failure.kind in _AT_ADDRESS:
             self.form.address_said.say(text, Mood.BAD)
             self.form.address.setFocus()

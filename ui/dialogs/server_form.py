@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -231,6 +231,7 @@ class ServerForm:
         self.kind.addItem(_CHOOSE, "")
         for each in DIALECTS.values():
             self.kind.addItem(each.title, each.name)
+        self.kind.setMinimumHeight(28)
         self.keep.setChecked(True)
         self.test.setToolTip("Reach the server once; nothing stays there")
         for widget, name in (
@@ -304,10 +305,13 @@ class ServerForm:
         return end
 
     def grow(self) -> None:
-        """Make room for what has appeared, as far as the screen goes; never shrink what a person has drawn larger."""
+        """Make room for what has appeared, once the layouts know of it; never shrink what a person has drawn larger."""
+        QTimer.singleShot(0, self._dialog, self._make_room)
+
+    def _make_room(self) -> None:
         self._inside.activate()
         rest = self._outside.sizeHint().height() - self._scroll.sizeHint().height()
-        wanted = self._inside.totalHeightForWidth(self._scroll.viewport().width()) + rest
+        wanted = self._inside.sizeHint().height() + rest
         most = round(self._dialog.screen().availableGeometry().height() * 0.9)
         if self._dialog.height() < min(wanted, most):
             self._dialog.resize(self._dialog.width(), min(wanted, most))

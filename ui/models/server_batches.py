@@ -46,6 +46,11 @@ def _share(row: ServerRow) -> float:
     return 1.0 if row.state is _R.STORED else min(1.0, max(0.0, row.batch.share))
 
 
+def _state_word(row: ServerRow) -> str:
+    """Its word alone: the share and what failed have columns of their own."""
+    return remote_state_text(row.batch).partition(",")[0]
+
+
 def _bar(row: ServerRow) -> Bar:
     failed = _failed_share(row)
     segments = (
@@ -70,7 +75,7 @@ SERVER_COLUMNS: tuple[Column[ServerRow], ...] = (
     Column(
         "state",
         "State",
-        lambda r, _: remote_state_text(r.batch),
+        lambda r, _: _state_word(r),
         lambda r: _STATE_ORDER[r.state],
         190,
         Cell.STATE,
