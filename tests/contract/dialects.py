@@ -5,20 +5,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
 from app.domain.state import TransferState
-from app.remote.account import Account, Endpoint, Line
-from app.remote.base import RemoteServer, TargetServer
+from app.remote.account import Account, Line
 from app.remote.cell_segmentation_hub import open_hub
 from app.remote.directdrive import directdrive_line
 from app.remote.registry import (
@@ -32,122 +24,21 @@ from app.remote.registry import (
     dialect,
 )
 from app.remote.vuemantics import VuemanticsLine
+from tests.contract.sites import (
+    Start,
+    draft,
+    fake_directdrive,
+    fake_doorito,
+    fake_form,
+    fake_hub,
+    fake_vuemantics,
+    npm_tus,
+    ours_at,
+    python_tus,
+)
 from tests.support import cell_segmentation_hub_sender, directdrive_sender, vuemantics_sender
-from tests.support.cell_segmentation_hub_server import FakeHub
-from tests.support.clock import until
-from tests.support.directdrive_server import FakeDirectDrive, Generation
-from tests.support.doorito_form_server import FakeDooritoForm
-from tests.support.doorito_server import FakeDoorito
-from tests.support.draft_server import FakeDraft
+from tests.support.directdrive_server import Generation
 from tests.support.front import Door, LoseAnswer, Say, reply
-from tests.support.npm_tus import NpmTus
-from tests.support.python_tus import PythonTus
-from tests.support.server import ServerProcess
-from tests.support.vuemantics_server import FakeVuemantics
-
-Stored = tuple[str, str]
-"""A whole file at a server: its name and its SHA-256."""
-USER, PASSWORD = "anna@example.org", "correct Horse-1"
-
-
-class Ours:
-    """Our server, and one user who has an account at every API of it: passwords are slow to check on purpose."""
-
-    def __init__(self, process: ServerProcess) -> None:
-        self.process = process
-
-    @cached_property
-    def user(self) -> str:
-        """Who that is."""
-        told = {"email": USER, "password": PASSWORD}
-        answer = httpx.post(f"{self.process.url}/vuemantics/v1/auth/register", json=told, trust_env=False)
-        assert answer.is_success, answer.text
-        return USER
-
-    def stored(self) -> list[Stored]:
-        """Return every file it keeps."""
-        paths = [path for path in self.process.files_dir.rglob("*") if path.is_file()]
-        return [(path.name, _sha256(path.read_bytes())) for path in paths]
-
-    async def restart(self) -> None:
-        """As a crash and a new start."""
-        await asyncio.to_thread(self.process.kill)
-        await asyncio.to_thread(self.process.restart)
-
-
-class Servers:
-    """The servers that are processes: each is started when the first story needs it, and serves all of a module."""
-
-    def __init__(self, folder: Path, modules: Callable[[], Path]) -> None:
-        self._folder = folder
-        self._modules = modules
-        self._running = ExitStack()
-
-    @cached_property
-    def _ours(self) -> Ours:
-        process = ServerProcess(self._folder / "ours", "--rate-limits", "off")
-        return Ours(self._running.enter_context(process))
-
-    @cached_property
-    def _held(self) -> Ours:
-        options = ("--rate-limits", "off", "--process")
-        process = ServerProcess(self._folder / "held", *options, module="tests.support.held_server")
-        return Ours(self._running.enter_context(process))
-
-    @cached_property
-    def _npm(self) -> NpmTus:
-        return self._running.enter_context(NpmTus(self._modules(), self._folder / "npm"))
-
-    def ours(self) -> Ours:
-        """Our own."""
-        return self._ours
-
-    def held(self) -> Ours:
-        """Our own, which works on what arrives unless there is a file ``hold`` in its DATA."""
-        return self._held
-
-    def npm(self) -> NpmTus:
-        """The tus project's."""
-        return self._npm
-
-    def close(self) -> None:
-        """End them."""
-        self._running.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Grounds:
-    """What a server is started on: those that are processes (made when first asked for), a folder, the time."""
-
-    ours: Callable[[], Ours]
-    held: Callable[[], Ours]
-    npm: Callable[[], NpmTus]
-    folder: Path
-    now: Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A server that runs. ``stored`` has every whole file that it keeps, and each copy of it.
-
-    ``at_work`` returns once it works on what has arrived, if its work was held from the start; ``let_work``: it goes on
-    with that. Where the client is not kept waiting for the work, ``at_work`` is None.
-    """
-
-    endpoint: Endpoint
-    stored: Callable[[], list[Stored]]
-    restart: Callable[[], Awaitable[None]]
-    let_work: Callable[[], None] = lambda: None
-    at_work: Callable[[], Awaitable[object]] | None = None
-
-    def wrong(self) -> Endpoint:
-        """Return an account that it does not know."""
-        if self.endpoint.user:
-            return replace(self.endpoint, token=None, password="wrong")
-        return replace(self.endpoint, token="wrong")
-
-
-Start = Callable[[Grounds], AbstractAsyncContextManager[Site]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,131 +82,6 @@ class Case:
         if self.dialect == CELL_SEGMENTATION_HUB:
             return open_hub(account, cell_segmentation_hub_sender.QUICK)
         return dialect(self.dialect).open(account)
-
-
-async def target_of(server: RemoteServer) -> str | None:
-    """Return a place to send to, where the server wants one."""
-    return (await server.create_target("Buňky")).id if isinstance(server, TargetServer) else None
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-# Ours
-
-
-def _ours(path: str, *, signs_in: bool, held: bool = False) -> Start:
-    @asynccontextmanager
-    async def start(grounds: Grounds) -> AsyncIterator[Site]:
-        ours = grounds.held() if held else grounds.ours()
-        url = ours.process.url + path
-        if signs_in:
-            endpoint = Endpoint(url, user=ours.user, password=PASSWORD)
-        else:
-            endpoint = Endpoint(url, ours.process.token)
-        door = ours.process.data_dir / "hold"
-        if held:
-            door.touch()
-        yield Site(endpoint, ours.stored, ours.restart, partial(door.unlink, missing_ok=True))
-
-    return start
-
-
-# The pretended originals
-
-
-def _fake_vuemantics(*, held: bool = False) -> Start:
-    @asynccontextmanager
-    async def start(grounds: Grounds) -> AsyncIterator[Site]:
-        async with FakeVuemantics(grounds.now) as fake:
-            endpoint = Endpoint(fake.url, user=fake.user, password=fake.password)
-            if held:
-                fake.worker.hold()
-
-            def stored() -> list[Stored]:
-                return [(file.name, _sha256(file.content)) for file in fake.files]
-
-            yield Site(endpoint, stored, fake.restart, fake.worker.go)
-
-    return start
-
-
-def _fake_directdrive(generation: Generation, *, held: bool = False) -> Start:
-    @asynccontextmanager
-    async def start(grounds: Grounds) -> AsyncIterator[Site]:
-        async with FakeDirectDrive(generation) as fake:
-            fake.now = grounds.now
-            endpoint = Endpoint(fake.url, user=fake.user, password=fake.password)
-            if held:
-                fake.keeps_processing()
-
-            def stored() -> list[Stored]:
-                whole = [file for file in fake.files.values() if file.status == "completed"]
-                return [(file.name, _sha256(bytes(file.content))) for file in whole]
-
-            yield Site(endpoint, stored, fake.restart, fake.finalise.set, fake.finalising.wait)
-
-    return start
-
-
-def _fake_doorito(*, held: bool = False) -> Start:
-    @asynccontextmanager
-    async def start(_grounds: Grounds) -> AsyncIterator[Site]:
-        async with FakeDoorito() as fake:
-            if held:
-                fake.may_assemble.clear()
-
-            def stored() -> list[Stored]:
-                sessions = fake.sessions.values()
-                return [(each.name, _sha256(each.content)) for each in sessions if each.content is not None]
-
-            async def at_work() -> None:
-                await until(lambda: any(each.work for each in fake.sessions.values()))
-
-            endpoint = Endpoint(fake.url, fake.token)
-            yield Site(endpoint, stored, fake.restart, fake.may_assemble.set, at_work)
-
-    return start
-
-
-@asynccontextmanager
-async def _fake_hub(grounds: Grounds) -> AsyncIterator[Site]:
-    async with FakeHub(grounds.now) as fake:
-
-        def stored() -> list[Stored]:
-            return [(image.name, _sha256(image.content)) for image in fake.images]
-
-        yield Site(Endpoint(fake.url, user=fake.user, password=fake.password), stored, fake.restart)
-
-
-@asynccontextmanager
-async def _fake_form(_grounds: Grounds) -> AsyncIterator[Site]:
-    async with FakeDooritoForm() as fake:
-        endpoint = Endpoint(fake.url, user=fake.user, password=fake.password)
-        yield Site(endpoint, lambda: [(name, _sha256(content)) for name, content in fake.files], fake.restart)
-
-
-@asynccontextmanager
-async def _npm_tus(grounds: Grounds) -> AsyncIterator[Site]:
-    npm = grounds.npm()
-
-    async def restart() -> None:
-        await asyncio.to_thread(npm.restart)
-
-    yield Site(Endpoint(npm.url, npm.token), npm.stored, restart)
-
-
-@asynccontextmanager
-async def _python_tus(grounds: Grounds) -> AsyncIterator[Site]:
-    async with PythonTus(grounds.folder / "tuspyserver") as running:
-        yield Site(Endpoint(running.url, running.token), running.stored, running.restart)
-
-
-@asynccontextmanager
-async def _draft(_grounds: Grounds) -> AsyncIterator[Site]:
-    async with FakeDraft() as fake:
-        yield Site(Endpoint(fake.url, fake.token), fake.stored, fake.restart)
 
 
 _VERIFIED = "Arrived; the server has checked its SHA-256."
@@ -395,18 +161,18 @@ CASES = (
     Case(
         UPHAUL,
         "ours",
-        _ours("", signs_in=False),
+        ours_at("", signs_in=False),
         _CREATE,
         _PATCH,
         Door("POST|PATCH", "/files(/[^/]+)?"),
         arrived=_VERIFIED,
         own_words={_IN_WORK: _STAYS},
-        held=_ours("", signs_in=False, held=True),
+        held=ours_at("", signs_in=False, held=True),
     ),
     Case(
         TUS,
         "ours",
-        _ours("/files", signs_in=False),
+        ours_at("/files", signs_in=False),
         _CREATE,
         _PATCH,
         _PATCH,
@@ -416,36 +182,36 @@ CASES = (
     *(
         Case(TUS, where, start, create, patch, patch, many_files=many)
         for where, start, create, patch, many in (
-            ("of_npm", _npm_tus, _CREATE, _PATCH, 300),
+            ("of_npm", npm_tus, _CREATE, _PATCH, 300),
             # It copies its settings and writes its sidecar three times a request: 300 files take it ten seconds.
-            ("of_python", _python_tus, Door("POST", "/files/"), _PATCH, 60),
-            ("of_the_draft", _draft, Door("POST", "/uploads"), Door("PATCH", "/uploads/[^/]+"), 300),
+            ("of_python", python_tus, Door("POST", "/files/"), _PATCH, 60),
+            ("of_the_draft", draft, Door("POST", "/uploads"), Door("PATCH", "/uploads/[^/]+"), 300),
         )
     ),
     Case(
         VUEMANTICS,
         "ours",
-        _ours("/vuemantics", signs_in=True),
+        ours_at("/vuemantics", signs_in=True),
         _BULK,
         _BULK,
         _BULK,
         own_words={**_VUEMANTICS, _IN_WORK: _STOPS},
-        held=_ours("/vuemantics", signs_in=True, held=True),
+        held=ours_at("/vuemantics", signs_in=True, held=True),
     ),
     Case(
         VUEMANTICS,
         "fake",
-        _fake_vuemantics(),
+        fake_vuemantics(),
         _BULK,
         _BULK,
         _BULK,
         own_words={**_VUEMANTICS, _IN_WORK: _GOES_ON},
-        held=_fake_vuemantics(held=True),
+        held=fake_vuemantics(held=True),
     ),
     Case(
         DIRECTDRIVE,
         "ours",
-        _ours("/directdrive", signs_in=True),
+        ours_at("/directdrive", signs_in=True),
         _INITIATE,
         _SOCKET,
         _SOCKET,
@@ -455,29 +221,29 @@ CASES = (
     Case(
         DIRECTDRIVE,
         "fake",
-        _fake_directdrive(Generation.X),
+        fake_directdrive(Generation.X),
         _INITIATE,
         _SOCKET,
         _SOCKET,
         _SAYS_SUCCESS,
         own_words={**_DIRECTDRIVE, _IN_WORK: _GONE},
-        held=_fake_directdrive(Generation.X, held=True),
+        held=fake_directdrive(Generation.X, held=True),
     ),
     Case(
         DIRECTDRIVE,
         "fake_of_the_older_one",
-        _fake_directdrive(Generation.OLD),
+        fake_directdrive(Generation.OLD),
         _INITIATE,
         _SOCKET,
         _SOCKET,
         _SAYS_SUCCESS,
         own_words={**_DIRECTDRIVE, "cancelled": _PERHAPS_A_PART, _IN_WORK: _GONE},
-        held=_fake_directdrive(Generation.OLD, held=True),
+        held=fake_directdrive(Generation.OLD, held=True),
     ),
     Case(
         CELL_SEGMENTATION_HUB,
         "ours",
-        _ours("/cell-segmentation-hub", signs_in=True),
+        ours_at("/cell-segmentation-hub", signs_in=True),
         _IMAGES,
         _IMAGES,
         _IMAGES,
@@ -486,7 +252,7 @@ CASES = (
     Case(
         CELL_SEGMENTATION_HUB,
         "fake",
-        _fake_hub,
+        fake_hub,
         _IMAGES,
         _IMAGES,
         _IMAGES,
@@ -506,20 +272,20 @@ CASES = (
             held=held,
         )
         for where, start, arrived, own_words, held in (
-            ("ours", _ours("/doorito", signs_in=False), _VERIFIED, {}, None),
+            ("ours", ours_at("/doorito", signs_in=False), _VERIFIED, {}, None),
             (
                 "fake",
-                _fake_doorito(),
+                fake_doorito(),
                 "Arrived.",
                 {"cancelled": _LINGERS, _IN_WORK: _GOES_ON_WITH_PARTS},
-                _fake_doorito(held=True),
+                fake_doorito(held=True),
             ),
         )
     ),
     Case(
         DOORITO_FORM,
         "fake",
-        _fake_form,
+        fake_form,
         _FORM,
         _FORM,
         _FORM,

@@ -25,7 +25,8 @@ from app.remote.account import Account, Endpoint, ForgetfulNotes, Line
 from app.remote.base import RemoteServer
 from app.remote.registry import dialect
 from app.words import what_happened
-from tests.contract.dialects import Case, Grounds, Servers, Site, target_of
+from tests.contract.dialects import Case
+from tests.contract.sites import Grounds, Servers, Site, target_of
 from tests.support.clock import TestClock, until
 from tests.support.engine_house import House, open_house
 from tests.support.front import Front

@@ -12,7 +12,8 @@ from app.domain.batch import Batch
 from app.domain.failure import FailureKind
 from app.domain.state import BatchState, TransferState
 from app.engine.engine import Limits
-from tests.contract.dialects import CASES, Case, Servers
+from tests.contract.dialects import CASES, Case
+from tests.contract.sites import Servers
 from tests.contract.stage import Stage, open_stage, write_pictures
 from tests.support.front import CutOff, Hold, reply
 from tests.support.node import node_modules

@@ -12,7 +12,8 @@ import pytest
 from app.engine.engine import Limits
 from app.remote.account import Endpoint
 from app.remote.registry import TUS
-from tests.contract.dialects import Case, Grounds, Servers, Site, Stored
+from tests.contract.dialects import Case
+from tests.contract.sites import Grounds, Servers, Site, Stored
 from tests.contract.stage import Stage, open_stage
 from tests.support.front import Door
 from tests.support.node import node_modules
