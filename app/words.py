@@ -89,7 +89,7 @@ _FAILURES: dict[FailureKind, tuple[str, str]] = {
     ),
     _K.REFUSED: ("The server did not accept the file", "Change what it names, then retry"),
     _K.REMOTE_GONE: ("The server no longer has what had arrived", "Retry to send it from the start"),
-    _K.CONFLICT: ("The server and Uphaul did not agree on how much had arrived", "Retry to go on"),
+    _K.CONFLICT: ("The server and Uphaul did not agree on how the file stands", "Retry to go on"),
     _K.PROCESSING_FAILED: ("The server could not process it", "Check the file, then retry to send it again"),
     _K.UNCERTAIN: ("Nobody can know whether it arrived", "Look on the server, then retry to send it again"),
     _K.UNREACHABLE: ("The server cannot be reached", "Check the network and that the server runs"),

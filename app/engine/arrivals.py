@@ -31,9 +31,11 @@ class Arrivals:
         async def found(files: Sequence[Found]) -> None:
             fresh = [file for file in files if file.source not in known] if known else files
             if fresh:
-                self._add(batch, fresh)
-                # The scan is quicker than the journal: everybody else's commit would wait behind its backlog.
+                added = self._add(batch, fresh)
+                # A transfer's id is its key at the server: the journal has it before a request can carry it. And the
+                # scan is quicker than the journal: everybody else's commit would wait behind its backlog.
                 await self._book.written()
+                self._enqueue(batch, added)
 
         report = await self._walk(batch.roots, found)
         batch.report = report
@@ -41,7 +43,7 @@ class Arrivals:
         batch.scanning = False
         self._book.save_batch(batch)
 
-    def _add(self, batch: Batch, files: Sequence[Found]) -> None:
+    def _add(self, batch: Batch, files: Sequence[Found]) -> list[Transfer]:
         state = TransferState.PAUSED if batch.paused else TransferState.QUEUED
         position = len(self._book.members[batch.id])
         family = uuid.uuid4().hex[:20]
@@ -59,7 +61,7 @@ class Arrivals:
             for number, file in enumerate(files)
         ]
         self._book.add_transfers(batch, transfers)
-        self._enqueue(batch, transfers)
+        return transfers
 
     def _add_skipped(self, batch: Batch, report: IntakeReport) -> None:
         """What was not taken is a row, too: skipped, with its reason as the answer."""

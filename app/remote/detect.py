@@ -156,13 +156,19 @@ async def _nearest(http: Http, each_s: float) -> tuple[Probe, str] | None:
     for base in dict.fromkeys((pasted if whole else "", whole.rpartition("/")[0], "")):
         if proved := await _proved(http, base, PROBES, each_s):
             found = _only(proved)
-            return (
-                found,
-                f"{base.rstrip('/')}{found.adds}"
-                if found.adds or found.rank is not Rank.IS_A_PROTOCOL
-                else base,
-            )
+            if found.rank is Rank.IS_A_PROTOCOL and not found.adds:
+                return found, base
+            return await _upwards(http, found, base.rstrip("/"), each_s)
     return None
+
+
+async def _upwards(http: Http, found: Probe, base: str, each_s: float) -> tuple[Probe, str]:
+    """Return the shallowest address that proves the same: some servers answer alike below every path of theirs."""
+    above = base.rpartition("/")[0]
+    same = [each for each in PROBES if each.dialect == found.dialect and each.rank is found.rank]
+    if base and (proved := await _proved(http, above, same, each_s)):
+        return await _upwards(http, proved[0], above, each_s)
+    return found, f"{base}{found.adds}"
 
 
 def _places(path: str, tail: str) -> Sequence[int]:

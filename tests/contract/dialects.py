@@ -87,7 +87,7 @@ class Case:
 _VERIFIED = "Arrived; the server has checked its SHA-256."
 _RENEWED = (
     TransferState.WAITING,
-    "The server and Uphaul did not agree on how much had arrived (401): the sign-in had run out; there is a new one. "
+    "The server and Uphaul did not agree on how the file stands (401): the sign-in had run out; there is a new one. "
     "Trying again in 1 s.",
 )
 _UNNOTICED = (TransferState.COMPLETED, "Arrived.")

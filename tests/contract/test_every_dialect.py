@@ -44,7 +44,7 @@ _AGAIN = "Trying again in 1 s."
 REFUSALS = {
     "403": (reply(403, '{"detail": "Not you."}'), S.WAITING, "Your account may not upload to this server (403): Not you. Ask who runs the server for access, then resume."),
     "404": (reply(404, '{"detail": "Not Found"}'), S.WAITING, f"No upload server answers at this address (404): Not Found. {_AGAIN}"),
-    "409": (reply(409, '{"detail": "Elsewhere."}'), S.WAITING, f"The server and Uphaul did not agree on how much had arrived (409): Elsewhere. {_AGAIN}"),
+    "409": (reply(409, '{"detail": "Elsewhere."}'), S.WAITING, f"The server and Uphaul did not agree on how the file stands (409): Elsewhere. {_AGAIN}"),
     "413": (reply(413, '{"detail": "Too much."}'), S.FAILED, "Too large for this server. Send a smaller file, or ask who runs the server for more."),
     "420": (reply(420, '{"detail": "Calm."}'), S.WAITING, f"The server is busy (420). {_AGAIN}"),
     "429": (reply(429, '{"detail": "Slow down."}', "Retry-After: 7"), S.WAITING, "The server is busy (429). Trying again in 7 s."),

@@ -202,7 +202,7 @@ async def test_a_picture_in_doubt_for_long_is_left_alone_and_told(
     await house.over(batch)
     assert words == (
         S.WAITING,
-        "The server and Uphaul did not agree on how much had arrived: the server may still be storing what was "
+        "The server and Uphaul did not agree on how the file stands: the server may still be storing what was "
         "sent before. Trying again in 9 min 59 s.",
     )
     assert (house.states(batch), fake.asked("POST", "/videos")) == ({"a.mp4": S.COMPLETED}, 1)

@@ -112,7 +112,7 @@ async def test_a_401_in_the_middle_of_a_body_costs_one_repetition(
     assert words == {
         (
             S.WAITING,
-            "The server and Uphaul did not agree on how much had arrived (401): the sign-in had run out; "
+            "The server and Uphaul did not agree on how the file stands (401): the sign-in had run out; "
             "there is a new one. Trying again in 1 s.",
         )
     }

@@ -89,7 +89,7 @@ async def test_a_server_that_never_agrees_is_told_and_tried_again(before: OpenSt
         assert (said, stage.copies(batch)) == (
             (
                 S.WAITING,
-                "The server and Uphaul did not agree on how much had arrived (409): "
+                "The server and Uphaul did not agree on how the file stands (409): "
                 "the server stands elsewhere each time. Trying again in 1 s.",
             ),
             [1],

@@ -33,6 +33,10 @@ DIRECTDRIVE_BEHIND = {
     ("GET", "/"): NEXT_JS,
     ("GET", "/openapi.json"): json_answer(json.dumps({"paths": {"/api/v1/upload/initiate": {}}})),
 }
+BELOW_EVERY_PATH = {
+    ("GET", "/hub/api/projects"): HUB_401,
+    ("GET", "/hub/projects/api/projects"): HUB_401,
+}
 HUB = {("GET", "/"): NEXT_JS, ("GET", "/login"): NEXT_JS, ("GET", "/api/projects"): HUB_401}
 FORM = {("GET", "/"): Canned(302, headers={"Location": "/app/login/?next=/"}), ("GET", "/healthz/"): DJANGO_OK,
         ("GET", "/app/login/"): LOGIN}  # fmt: skip
@@ -90,6 +94,7 @@ async def test_our_own_server_in_all_its_roles(
         (HUB, "", "cell_segmentation_hub", ""),
         (HUB, "/login", "cell_segmentation_hub", ""),
         (HUB, "/api/projects", "cell_segmentation_hub", ""),
+        (BELOW_EVERY_PATH, "/hub/projects", "cell_segmentation_hub", "/hub"),
         (FORM, "/app/upload/", "doorito_form", ""),
         (FORM, "", "doorito_form", ""),
         (SESSIONS, "/app/login/", "doorito", ""),
