@@ -21,6 +21,7 @@ from ui.leaving import Leaving
 from ui.loop import Collector, Loop, Tasks
 from ui.news import LONG_S, News, trouble_text
 from ui.notify import Notifier
+from ui.opened import Application
 from ui.theme import Theme
 from ui.tray import TrayIcon
 from ui.views.main_window import MainWindow
@@ -35,7 +36,7 @@ def run(paths: Sequence[str]) -> int:
     """Open the window, upload *paths* if there are any, and return the exit code once the person has left."""
     sys.setswitchinterval(SWITCH_S)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    app = QApplication(sys.argv[:1])
+    app = Application(sys.argv[:1])
     app.setApplicationName("Uphaul")
     app.setDesktopFileName("uphaul")
     app.setQuitOnLastWindowClosed(False)  # closing the last window would end the loop under asyncio
@@ -63,6 +64,9 @@ async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
     _on_signals(asyncio.get_running_loop(), leaving.quit)
     tray.pause_all.connect(lambda: tasks.spawn(commands.pause_all()))
     tray.resume_all.connect(lambda: tasks.spawn(commands.resume_all()))
+    if isinstance(app, Application):
+        app.files_opened.connect(lambda paths: tasks.spawn(commands.add(paths)))
+        app.link_followed.connect(leaving.show_window)
     sys.excepthook = lambda _kind, error, trace: tasks.broke(error.with_traceback(trace))
     collector = Collector(window)
     for complaint in complaints:
