@@ -134,3 +134,10 @@ def test_the_command_says_what_is_not_there() -> None:
     done = run("9.9.9")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("CHANGELOG.md has no section [9.9.9]. It has: Unreleased")
+
+
+def test_the_file_that_releasing_shows_is_one_that_the_program_reads() -> None:
+    page = (ROOT / "docs" / "RELEASING.md").read_text(encoding="utf-8")
+    example = page.partition("```json")[2].partition("```")[0]
+    release = release_from(example.encode())
+    assert (release.version, release.downloads[0].system) == ("1.2.3", "linux-deb")
