@@ -19,6 +19,7 @@ COMMANDS = frozenset(
         "-h",
     }
 )
+LINK = "uphaul:"
 USAGE = 2
 
 
@@ -29,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from app.cli import main as command_line
 
         return command_line(arguments)
+    if arguments and arguments[0].lower().startswith(LINK):
+        arguments = []  # any web page can hold such a link: it opens the window, and sends nothing
     if arguments and not os.path.lexists(arguments[0]):
         return _refuse(
             f"“{printable(arguments[0])}” is neither a command nor a file or folder here. "
