@@ -12,6 +12,7 @@ COMMANDS = frozenset(
         "cancel",
         "server",
         "check-update",
+        "licences",
         "mcp",
         "serve",
         "--version",

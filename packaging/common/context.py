@@ -133,6 +133,7 @@ class Context:
             [str(part) for part in command],
             cwd=cwd or self.root,
             env=full | dict(env or {}),
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",

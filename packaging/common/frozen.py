@@ -85,11 +85,14 @@ def _freeze(context: Context) -> None:
 
 def _check(context: Context, folder: Path) -> None:
     """See that what was frozen starts, is of this version, and is not larger than was promised; Stop otherwise."""
-    said = context.run(
-        [folder / ("uphaul.exe" if sys.platform == "win32" else "uphaul"), "--version"]
-    ).strip()
+    program = folder / ("uphaul.exe" if sys.platform == "win32" else "uphaul")
+    said = context.run([program, "--version"]).strip()
     if said != f"uphaul {context.product.version}":
         raise Stop(f"The frozen program says {said!r}, and not that it is version {context.product.version}.")
+    # Its standard input is closed: the server starts, says where it listens, and ends.
+    first_line = context.run([program, "serve", "--parent-stdin", "--data", context.folder("first-start")])
+    if '"url"' not in first_line:
+        raise Stop(f"The frozen program's server says {first_line!r}, and not where it listens.")
     size = sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
     if sys.platform == "linux" and size > MOST_BYTES:
         raise Stop(f"The frozen program takes {size / 1e6:.0f} MB; {MOST_BYTES / 1e6:.0f} MB are allowed.")
