@@ -101,6 +101,10 @@ def _run(args: argparse.Namespace, output: Output) -> int:
         from app.cli_update import check_update
 
         work = check_update(output)
+    elif args.command == "licences":
+        from app.cli_update import licences
+
+        work = licences(output)
     elif args.command == "status":
         work = commands.status(args, output)
     else:
@@ -180,6 +184,9 @@ def _parser(*, with_serve: bool) -> argparse.ArgumentParser:
     _add_secret(cancel)
     _add_server(commands, common)
     commands.add_parser("check-update", parents=[common], help="ask whether there is a newer Uphaul")
+    commands.add_parser(
+        "licences", parents=[common], help="print everything Uphaul is made of, with its licence"
+    )
     commands.add_parser("mcp", help="serve agents by the Model Context Protocol on standard input and output")
     serve = commands.add_parser("serve", help="run the server that comes with Uphaul, alone")
     if with_serve:

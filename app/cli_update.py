@@ -1,4 +1,4 @@
-"""`uphaul check-update`: ask once whether there is a newer version, and say so. Needs neither engine nor journal."""
+"""`uphaul check-update` and `uphaul licences`: what About tells in the window. Needs neither engine nor journal."""
 
 import os
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Any
 from app import __version__, settings, updates
 from app.cli_output import Output, moment_json
 from app.cli_session import CliError
+from app.licences import as_text, components
 from app.places import Places
 from app.update_file import Newer, Outcome, Unknown
 from app.update_words import outcome_text, release_lines
@@ -29,6 +30,13 @@ async def check_update(output: Output, env: Mapping[str, str] = os.environ) -> i
     notes = ["", *release_lines(outcome.release)] if is_newer else []
     output.result(_json(outcome), [outcome_text(outcome), *notes])
     return _NEWER if is_newer else _NEWEST
+
+
+async def licences(output: Output) -> int:
+    """Print everything Uphaul is made of, with the texts of the licences."""
+    parts = components()
+    output.result({"parts": [asdict(part) for part in parts]}, [as_text(parts)])
+    return 0
 
 
 def _json(outcome: Outcome) -> dict[str, Any]:

@@ -99,3 +99,13 @@ def test_without_an_address_it_says_where_to_put_one(cli: Cli) -> None:
 def test_every_reason_is_documented() -> None:
     text = (ROOT / "docs" / "CLI.md").read_text(encoding="utf-8")
     assert sorted({each.value for each in Why} - set(re.findall(r"\w+", text))) == []
+
+
+def test_the_licences_are_printed_as_a_whole(cli: Cli) -> None:
+    code, value = cli.json("licences")
+    texts = {part["name"]: part["text"] for part in value["parts"]}
+    assert (code, "Permission is hereby granted" in texts["Uphaul"], min(map(len, texts.values())) > 500) == (
+        0,
+        True,
+        True,
+    )
