@@ -17,7 +17,7 @@ from app import __version__
 OPTIONAL_PARTS = ("window", "mcp")
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[([^\]]*)\])?[^;]*(?:;(.*))?")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
-_LICENCE_FILE = re.compile(r"LICEN[CS]E|COPYING|NOTICE", re.IGNORECASE)
+_USUAL_NAMES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "COPYING", "NOTICE")
 _PREFIX = "License :: OSI Approved :: "
 _QT = frozenset({"pyside6-essentials", "shiboken6"})
 
@@ -88,14 +88,23 @@ def _wanted(requirement: str, extra: str) -> list[tuple[str, str]]:
 
 def _package(package: Distribution) -> Component:
     name = package.metadata["Name"]
-    texts = [file.read_text(encoding="utf-8") for file in package.files or () if _is_licence(file.parts)]
+    texts = _texts(package)
     if _name(package) in _QT:
         texts = [resources.license_text(each) for each in ("Qt", "LGPL-3.0", "GPL-3.0")]
     return Component(name, package.version, _licence(package), "\n\n".join(texts))
 
 
-def _is_licence(parts: tuple[str, ...]) -> bool:
-    return parts[0].endswith(".dist-info") and _LICENCE_FILE.search(parts[-1]) is not None
+def _texts(package: Distribution) -> list[str]:
+    """Return the licence files beside its metadata: those it names, and those that are called as usual.
+
+    Not by its list of files, which a frozen program does not have.
+    """
+    named = (package.metadata.get_all("License-File") or [], _USUAL_NAMES)
+    paths = dict.fromkeys(
+        f"{folder}{name}" for names in named for name in names for folder in ("licenses/", "")
+    )
+    found = (package.read_text(path) for path in paths)
+    return list(dict.fromkeys(text for text in found if text))
 
 
 def _licence(package: Distribution) -> str:
