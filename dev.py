@@ -79,7 +79,14 @@ FOR_NODE = (
     Need("nodejs", Proof.PROGRAM, "node"),
     Need("npm", Proof.PROGRAM, "npm"),
 )  # tests ask the server with tus-js-client
-FOR_TESTS = (*FOR_OFFSCREEN, *FOR_NODE)
+FOR_PACKAGES = (  # tests compile an installer, look into it, and let others judge scripts, property lists and signatures
+    Need("libplist-utils", Proof.PROGRAM, "plistutil"),
+    Need("minisign", Proof.PROGRAM, "minisign"),
+    Need("nsis", Proof.PROGRAM, "makensis"),
+    Need("p7zip-full", Proof.PROGRAM, "7z"),
+    Need("shellcheck", Proof.PROGRAM, "shellcheck"),
+)
+FOR_TESTS = (*FOR_OFFSCREEN, *FOR_NODE, *FOR_PACKAGES)
 FOR_WINDOW = (
     *FOR_OFFSCREEN,
     Need("libx11-xcb1", Proof.LIBRARY, "libX11-xcb.so.1"),
@@ -102,8 +109,11 @@ FOR_E2E = (
     Need("gnome-keyring", Proof.PROGRAM, "gnome-keyring-daemon"),
     Need("imagemagick", Proof.PROGRAM, "import"),
     Need("lxqt-panel", Proof.PROGRAM, "lxqt-panel"),
+    Need("nsis", Proof.PROGRAM, "makensis"),
     Need("openbox", Proof.PROGRAM, "openbox"),
     Need("systemd", Proof.PROGRAM, "busctl"),
+    Need("wine", Proof.PROGRAM, "wine"),
+    Need("wine64", Proof.FILE, "/usr/lib/wine/wine64"),
     Need("xdotool", Proof.PROGRAM, "xdotool"),
     Need("xvfb", Proof.PROGRAM, "Xvfb"),
 )
