@@ -10,6 +10,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -37,16 +38,12 @@ OVERRIDES = """\
 # The program is frozen with its own Python and the versions of its libraries that were tested together; what Debian 12 has
 # as a shared library is used from there (packaging/linux/deb.py), and the rest is listed in the copyright file and the SBOM.
 uphaul: embedded-library
-# PyInstaller's bootloader finds the libraries beside it by $ORIGIN, and Qt's and Pillow's own find theirs so.
-uphaul: custom-library-search-path
-# Qt's and PyInstaller's ready-made binaries are taken as they are from their hash-pinned packages.
-uphaul: hardening-no-fortify-functions
+# The bootloader of PyInstaller is taken as it is from its hash-pinned package; the archive of modules behind it would not
+# survive being stripped.
 uphaul: hardening-no-pie
-uphaul: hardening-no-bindnow
-uphaul: shared-library-lacks-prerequisites
 uphaul: unstripped-binary-or-object
-# This package comes from its own project: no bug of Debian's asks for it.
-uphaul: initial-upload-closes-no-bugs
+# Libraries that hold data alone, and plug-ins whose host has loaded what they need.
+uphaul: shared-library-lacks-prerequisites
 """
 
 
@@ -54,6 +51,9 @@ def obstacle(context: Context) -> str | None:
     """Say why a .deb cannot be built here, or None."""
     if reason := only_on("linux", "Linux") or frozen.obstacle():
         return reason
+    if sys.base_prefix != "/usr":
+        # Another one tells the loader to look for libraries where it was built.
+        return "The Python in a .deb must be Debian's own: start this with /usr/bin/python3."
     if platform.machine() not in ARCHITECTURES:
         return f"No name of Debian's is known for this machine ({platform.machine()})."
     return lacking("dpkg-deb", "dpkg-shlibdeps", "dpkg-query", "as", "ld", "strip")

@@ -39,8 +39,8 @@ def build(context: Context) -> list[Path]:
     """Build the bundle."""
     product, work = context.product, context.folder("flatpak")
     manifest = write_manifest(context, work)
-    command = ["flatpak-builder", "--force-clean", f"--repo={work / 'repo'}", work / "build", manifest]
-    context.run(command, cwd=work)
+    builder = ["flatpak-builder", "--force-clean", f"--repo={work / 'repo'}"]
+    context.run([*builder, work / "build", manifest], cwd=work)
     file = context.dist / f"{product.name}-{product.version}.flatpak"
     context.run(["flatpak", "build-bundle", work / "repo", file, product.id])
     return [file]
