@@ -1,7 +1,7 @@
 """The missing parts of a session, read from the file once and in order, under way several at a time where they are small."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
 from app.remote.base import Feed
@@ -70,7 +70,7 @@ class _Meter:
 
 async def _bodies(
     session: Session, size_bytes: int, feed: Feed, meter: _Meter, *, whole: bool
-) -> AsyncIterator[tuple[int, int, AsyncIterator[bytes]]]:
+) -> AsyncGenerator[tuple[int, int, AsyncIterator[bytes]]]:
     """Yield number, length and pieces of each missing part, in order.
 
     *whole*: a part is read before it is yielded, so that several can be under way; else as it is sent.

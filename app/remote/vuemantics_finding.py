@@ -47,16 +47,14 @@ class Finding:
         still be taking the request."""
         times = [each.begun_at for each in outgoings]
         begun_at = None if None in times else min((time for time in times if time is not None), default=None)
-        for pause_s in (*self._pace.settle_looks_s, None):
+        for pause_s in (0.0, *self._pace.settle_looks_s):
+            await asyncio.sleep(pause_s)
             lost = await self._lost(begun_at) if outgoings else {}
             rows = await self._rows(lost) if lost else []
             if self._are_settled(lost, rows):
-                break
-            if pause_s is None:
-                why = "the server is still storing what was sent before"
-                raise TransferError(Failure(FailureKind.BUSY, why, retry_after_s=_AGAIN_S))
-            await asyncio.sleep(pause_s)
-        return _matched(outgoings, rows, lost)
+                return _matched(outgoings, rows, lost)
+        why = "the server is still storing what was sent before"
+        raise TransferError(Failure(FailureKind.BUSY, why, retry_after_s=_AGAIN_S))
 
     async def newest(self) -> str:
         """Return the id of the account's newest batch, "" if it has none."""
