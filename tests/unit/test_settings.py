@@ -68,6 +68,15 @@ def test_keys_of_a_newer_version_are_kept(tmp_path: Path) -> None:
             " The default is used.",
         ),
         (
+            'update_url = """https://a.example\n"""',
+            "update_url must be one line of text, an address that begins with https://, not 'https://a.example\\n'."
+            " The default is used.",
+        ),
+        (
+            "update_key = 7",
+            "update_key must be one line of text, a public key as minisign prints it, not 7. The default is used.",
+        ),
+        (
             "exclude = [1]",
             "exclude must be a list of file-name patterns such as ['*.tmp'], not [1]. The default is used.",
         ),

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import shutil
+import ssl
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import Any
 
 import minisign
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -228,6 +230,27 @@ async def test_nobody_answers(memory: Path) -> None:
         Why.NOT_REACHED,
         True,
     )
+
+
+async def test_a_server_that_nobody_vouches_for_is_asked_nothing(memory: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    async with CannedServer(Publisher().answers(), tls=context) as server:
+        settings = Settings(update_url=f"{server.url}/feed/u.json", update_key=PUBLIC)
+        reason, text = why(await updates.check(settings, memory, NOW))
+    assert (reason, server.asked) == (Why.NOT_REACHED, [])
+    assert text.startswith("The identity of the address for updates could not be verified")
+
+
+async def test_it_goes_the_way_of_the_systems_proxy(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with CannedServer({}) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        for name in ("NO_PROXY", "no_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        await updates.check(
+            Settings(update_url="https://updates.example/u.json", update_key=PUBLIC), memory, NOW
+        )
+    assert [(each.method, each.target) for each in proxy.asked] == [("CONNECT", "updates.example:443")]
 
 
 async def test_an_answer_that_never_comes_ends_the_patience(memory: Path) -> None:
