@@ -39,6 +39,8 @@ usage: python3 dev.py COMMAND
   test [PYTEST...]     the whole fast suite; arguments go to pytest
   check [--no-fast]    format, lint, types, import contracts, tests, e2e in a virtual screen
                        (--no-fast: without the fast suite, for when `test` has just run)
+  check --installed PATH
+                       the e2e tests alone, against an installed program, such as /usr/bin/uphaul
   screenshots          take the pictures in docs/images
   lock [--upgrade]     write requirements/*.txt anew from pyproject.toml"""
 
@@ -313,6 +315,8 @@ def check(args: Sequence[str]) -> int:
 
     The end-to-end suite comes last and starts a desktop of its own: X server, bus, window manager.
     """
+    if len(args) == 2 and args[0] == "--installed":
+        return _check_installed(Path(args[1]))
     if args not in ([], ["--no-fast"]):
         return usage_error()
     prepare(FOR_E2E)
@@ -324,6 +328,17 @@ def check(args: Sequence[str]) -> int:
             return code
     code = 0 if args else test([])
     return code or call([PYTHON, "-m", "pytest", "tests/e2e"])
+
+
+def _check_installed(program: Path) -> int:
+    """Run the end-to-end suite with an installed program's window in place of the source's."""
+    if not (program.is_file() and os.access(program, os.X_OK)):
+        raise Stop(f"{program} is no program.")
+    prepare(
+        (*FOR_E2E, Need("gcc", Proof.PROGRAM, "cc"), Need("libc6-dev", Proof.FILE, "/usr/include/stdlib.h"))
+    )
+    env = os.environ | {"UPHAUL_TEST_INSTALLED": str(program.absolute())}
+    return call([PYTHON, "-m", "pytest", "tests/e2e"], env=env)
 
 
 def screenshots(args: Sequence[str]) -> int:

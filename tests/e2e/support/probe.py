@@ -7,7 +7,6 @@ drags are real X events.
 
 import contextlib
 import json
-import runpy
 import socket
 import sys
 import threading
@@ -151,6 +150,8 @@ def _ask(eyes: Eyes | None) -> dict[str, Any]:
 
 def main() -> None:
     """Listen, then be ``python -m ui`` with the remaining arguments."""
+    import runpy  # not in a frozen program, where installed.py starts us
+
     name, *arguments = sys.argv[1:]
     threading.Thread(target=answer_forever, args=[name], name="probe", daemon=True).start()
     sys.argv = ["uphaul", *arguments]

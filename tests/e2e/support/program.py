@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import tomli_w
 
+from tests.e2e.support import installed
 from tests.e2e.support.child import Child
 from tests.e2e.support.desktop import Desktop
 from tests.e2e.support.hand import Hand, Rect
@@ -64,7 +65,11 @@ class Program:
         self.records = Records(home)
         self._probe = f"uphaul-probe-{uuid.uuid4().hex}"
         env = {**desktop.env, "UPHAUL_HOME": str(home), "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "tests.e2e.support.probe", self._probe, *map(str, arguments)]
+        if (program := installed.program()) is not None:
+            command = [str(program), *map(str, arguments)]
+            env |= installed.probing(self._probe, desktop.folder)
+        else:
+            command = [sys.executable, "-m", "tests.e2e.support.probe", self._probe, *map(str, arguments)]
         self.child = Child(command, env, home / "window.log")
 
     def __enter__(self) -> "Program":
