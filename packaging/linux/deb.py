@@ -88,9 +88,8 @@ def build(context: Context) -> list[Path]:
 
 def leave_to_debian(program: Path) -> None:
     """Remove the libraries that belong to a package of Debian's; Python's own stays, because no Python is asked for."""
-    libraries = [
-        file for file in (program / "_internal").iterdir() if ".so" in file.name and not file.is_symlink()
-    ]
+    # Python's modules lie beside the libraries, and Debian has packages with modules of the same names: those are not meant.
+    libraries = [file for file in (program / "_internal").glob("lib*.so*") if not file.is_symlink()]
     for file in libraries:
         if file.name.startswith("libpython"):
             continue
