@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -100,7 +101,8 @@ def test_systemd_takes_the_unit(unpacked: Path, tmp_path: Path) -> None:
 
 def test_the_bill_of_materials_names_what_is_frozen_in(unpacked: Path) -> None:
     (bill,) = (ROOT / "dist").glob("uphaul-*.cdx.json")
-    named = {part["name"].lower().replace("-", "_") for part in json.loads(bill.read_text())["components"]}
+    parts = json.loads(bill.read_text())["components"]
+    named = {re.sub(r"[-.]", "_", part["name"].lower()) for part in parts}
     folders = (unpacked / "usr/lib/uphaul/_internal").glob("*.dist-info")
     frozen_in = {folder.name.partition("-")[0].lower() for folder in folders}
     assert frozen_in - named - {"uphaul"} == set()
