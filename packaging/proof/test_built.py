@@ -104,7 +104,7 @@ def test_the_bill_of_materials_names_what_is_frozen_in(unpacked: Path) -> None:
     parts = json.loads(bill.read_text())["components"]
     named = {re.sub(r"[-.]", "_", part["name"].lower()) for part in parts}
     folders = (unpacked / "usr/lib/uphaul/_internal").glob("*.dist-info")
-    frozen_in = {folder.name.partition("-")[0].lower() for folder in folders}
+    frozen_in = {re.sub(r"[-.]", "_", folder.name.partition("-")[0].lower()) for folder in folders}
     assert frozen_in - named - {"uphaul"} == set()
 
 

@@ -50,6 +50,13 @@ def test_a_first_word_that_is_nothing_is_named(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a screen")
+def test_a_link_asks_for_the_window_and_sends_nothing(tmp_path: Path) -> None:
+    """Any web page can hold a link: what stands in it is no path."""
+    done = uphaul("uphaul:/etc/passwd", home=tmp_path)
+    assert (done.returncode, done.stderr) == (2, uphaul(home=tmp_path).stderr)
+
+
 def test_a_subcommand_needs_no_qt(tmp_path: Path) -> None:
     """Neither does the entry itself: both run where PySide6 cannot be imported."""
     forbid = "import sys; sys.modules['PySide6'] = None; sys.modules['qasync'] = None"
