@@ -26,11 +26,17 @@ def probing(probe: str, folder: Path) -> dict[str, str]:
         subprocess.run(
             ["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl", "-lpthread"], check=True
         )
-    code = (
-        "import os, sys, threading\n"
-        "for name in ('LD_PRELOAD', 'UPHAUL_TEST_CODE'): os.environ.pop(name, None)\n"  # not for its children
-        f"sys.path.append({str(ROOT)!r})\n"
-        "from tests.e2e.support import probe\n"
-        f"threading.Thread(target=probe.answer_forever, args=[{probe!r}], name='probe', daemon=True).start()\n"
-    )
-    return {"LD_PRELOAD": str(library), "UPHAUL_TEST_CODE": code}
+    return {"LD_PRELOAD": str(library), "UPHAUL_TEST_CODE": _CODE.format(root=str(ROOT), probe=probe)}
+
+
+# Python is ready before the program's own modules can be found: then it is called again. Its children shall not inherit it.
+_CODE = """
+import sys
+if 'ui.__main__' in sys.modules:
+    import os, threading
+    os.environ.pop('LD_PRELOAD', None)
+    os.environ.pop('UPHAUL_TEST_CODE')
+    sys.path.append({root!r})
+    from tests.e2e.support import probe
+    threading.Thread(target=probe.answer_forever, args=[{probe!r}], name='probe', daemon=True).start()
+"""
