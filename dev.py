@@ -111,11 +111,8 @@ FOR_E2E = (
     Need("gnome-keyring", Proof.PROGRAM, "gnome-keyring-daemon"),
     Need("imagemagick", Proof.PROGRAM, "import"),
     Need("lxqt-panel", Proof.PROGRAM, "lxqt-panel"),
-    Need("nsis", Proof.PROGRAM, "makensis"),
     Need("openbox", Proof.PROGRAM, "openbox"),
     Need("systemd", Proof.PROGRAM, "busctl"),
-    Need("wine", Proof.PROGRAM, "wine"),
-    Need("wine64", Proof.FILE, "/usr/lib/wine/wine64"),
     Need("xdotool", Proof.PROGRAM, "xdotool"),
     Need("xvfb", Proof.PROGRAM, "Xvfb"),
 )
