@@ -250,7 +250,6 @@ async def test_what_a_server_keeps_after_a_cancel_can_be_deleted_there(
         await add(run, f"{held.url}/vuemantics", account.email, PASSWORD, "lab")
         run.drop(album(tmp_path / "Mine", 2))
         await run.until(lambda: run.rows("state") == ["Processing", "Processing"], "both are there")
-        said = run.rows("what")
         run.window.files.table.selectRow(0)
         run.use(Do.CANCEL_FILE)
         await run.until(lambda: run.rows("state")[0] == "Cancelled", "its ending")
@@ -260,5 +259,4 @@ async def test_what_a_server_keeps_after_a_cancel_can_be_deleted_there(
         next(button for button in question.buttons() if button.text() == "Delete").click()
         await run.until(lambda: run.rows("what")[0] == "Deleted from the server.", "it is deleted")
         left = account.uploads()["items"]
-    assert said == ["Everything arrived; the server is working on it."] * 2
     assert (ending.startswith("The server answered 405"), len(left)) == (True, 1)
