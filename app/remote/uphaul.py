@@ -25,8 +25,8 @@ from app.remote.base import (
     Sent,
 )
 from app.remote.http import Http, http_of
+from app.remote.push import Push
 from app.remote.tus import CHUNK_BYTES, TusServer
-from app.remote.vuemantics_push import Push
 
 FILE_STATES: Mapping[str, RemoteState] = {
     "pending": RemoteState.UNFINISHED,

@@ -4,7 +4,7 @@ vuemantics.py            the account: where its API begins, its sign-in, what it
 vuemantics_server.py     one connection: send a parcel, cancel, delete, list
 vuemantics_finding.py    what arrived of a POST whose answer was lost
 vuemantics_reading.py    how far the server is: batches and files over HTTP
-vuemantics_push.py       what it says by its WebSocket
+push.py       what it says by its WebSocket
 vuemantics_posts.py      its limit of 5 POSTs an hour
 vuemantics_fields.py     what its fields mean
 
@@ -20,9 +20,9 @@ from app.remote.answer import Answer
 from app.remote.auth import Auth, SignedIn, Tokens, jwt_expiry
 from app.remote.base import ParcelLimits
 from app.remote.http import Http, http_of
+from app.remote.push import Push
 from app.remote.vuemantics_fields import MOST_FILE_BYTES, MOST_FILES, refusal
 from app.remote.vuemantics_posts import Posts
-from app.remote.vuemantics_push import Push
 from app.remote.vuemantics_reading import Memory, Pace
 from app.remote.vuemantics_server import Shared, VuemanticsServer
 

@@ -15,8 +15,8 @@ from typing import Protocol
 from app.domain.failure import TransferError
 from app.remote.answer import Answer
 from app.remote.base import RemoteFile, RemoteState
+from app.remote.push import DELAYS_S, SILENCE_S, Push
 from app.remote.vuemantics_fields import BatchRecord, batch_record, file_of
-from app.remote.vuemantics_push import DELAYS_S, SILENCE_S, Push
 
 _QUICK_ASKS = 10
 _QUICK_WINDOW_S = 60.0

@@ -26,6 +26,7 @@ from app.remote.base import (
 from app.remote.beating import beating
 from app.remote.http import Http
 from app.remote.multipart import FilePart, Multipart
+from app.remote.push import Push
 from app.remote.vuemantics_fields import (
     MOST_FILE_BYTES,
     MOST_FILES,
@@ -40,7 +41,6 @@ from app.remote.vuemantics_fields import (
 )
 from app.remote.vuemantics_finding import MOST_PAGES, PAGE, Finding
 from app.remote.vuemantics_posts import Posts
-from app.remote.vuemantics_push import Push
 from app.remote.vuemantics_reading import Memory, Reading
 
 _K = FailureKind

@@ -69,6 +69,7 @@ async def test_a_socket_that_falls_is_opened_anew(listener: Courier, fake: FakeH
     await fake.connected(2)
     await fake.says_to_the_sockets("41")
     await fake.connected(3)
+    assert fake.sockets_opened == 3
 
 
 async def test_a_socket_that_is_not_let_in_tries_again_with_a_new_token(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.remote.base import RemoteState
-from app.remote.vuemantics_push import Told
+from app.remote.push import Told
 from app.remote.vuemantics_reading import Pace
 from tests.support.vuemantics_sender import Clock, Courier, ids, open_courier
 from tests.support.vuemantics_server import FakeVuemantics
@@ -93,7 +93,7 @@ async def test_the_socket_closes_with_the_line(fake: FakeVuemantics, clock: Cloc
     async with open_courier(fake.url, fake.user, fake.password, now=clock) as courier:
         await following(courier, fake)
     await fake.alone()
-    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "vuemantics-push"] == []
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "push"] == []
 
 
 def test_words_on_files_of_a_batch_that_is_not_known_yet_are_kept() -> None:

@@ -1,4 +1,4 @@
-"""What vuemantics tells by its WebSocket: one socket an account, kept while somebody follows files, and what it said.
+"""What vuemantics and our own server tell by their WebSocket: one socket an account, kept while somebody follows files, and what it said.
 
 news asked ──► connect ──► auth ──► auth_success ──► messages…
                   ▲                                     │ closed (4001-4004, 1012, cut), or silent for 75 s: deaf
@@ -151,7 +151,7 @@ class Push:
         """Open the socket, if it is not, in the background: what is said while there is none is lost."""
         self._asked_at = asyncio.get_running_loop().time()
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name="vuemantics-push")
+            self._task = asyncio.create_task(self._run(), name="push")
 
     async def news(self, heard: int, timeout_s: float) -> int:
         """Return when more was said than the first *heard* words, or after *timeout_s*; return how many were said by now.
@@ -191,7 +191,7 @@ class Push:
                 # Without a sign-in a person must act first, and the polling says so.
                 tries = len(self._delays_s) if error.failure.kind is FailureKind.SIGN_IN else tries + 1
             except Exception:
-                logger.exception("the progress of vuemantics is polled alone")
+                logger.exception("progress is polled alone")
                 return
             await asyncio.sleep(self._delays_s[min(tries, len(self._delays_s) - 1)])
 
