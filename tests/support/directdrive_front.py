@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.applications import Starlette
 
-from tests.support.fake_server import Body, FakeServer, Fault, _parse
+from tests.support.fake_server import Body, FakeServer, Fault
+from tests.support.loopback import seen
 
 
 class Front(FakeServer):
@@ -37,21 +38,21 @@ class Front(FakeServer):
         for writer in list(self._writers):
             writer.transport.abort()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request, or let a socket through."""
         self._writers.add(writer)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            seen = _parse(head)
-            self.seen.append(seen)
-            self._requests.append(f"{seen.method} {seen.path.partition('?')[0]}")
-            fault = self._planned(seen.method, seen.path)
+            request = seen(head)
+            self.seen.append(request)
+            self._requests.append(f"{request.method} {request.path.partition('?')[0]}")
+            fault = self._planned(request.method, request.path)
             if fault is not None:
-                await self._play(fault, head, reader, writer, int(seen.headers.get("content-length", "0")))
-            elif "upgrade" in seen.headers:
+                await self._play(fault, head, reader, writer, request.length_bytes)
+            elif "upgrade" in request.headers:
                 await self._tunnel(head, reader, writer)
             else:
-                length = int(seen.headers.get("content-length", "0"))
-                writer.write(await self._ask_upstream(head, reader, length))
+                writer.write(await self._ask_upstream(head, reader, request.length_bytes))
                 await writer.drain()
         finally:
             self._writers.discard(writer)

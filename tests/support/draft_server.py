@@ -15,11 +15,9 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 from urllib.parse import unquote
 
-from tests.support.fake_server import Seen, _parse
+from tests.support.loopback import Loopback, Seen, seen
 
 VERSION = "8"
 _PARTIAL = "application/partial-upload"
@@ -47,19 +45,22 @@ class Reply:
     body: bytes = b""
 
 
-class FakeDraft:
+class FakeDraft(Loopback):
     """``async with FakeDraft() as fake``; talk to ``fake.url``. Limits are in bytes, None: it names none."""
 
     def __init__(self, max_size: int | None = None, max_append_size: int | None = None) -> None:
-        self.url = ""
+        super().__init__()
         self.token = "a token of the draft's"
         self.seen: list[Seen] = []
         self.uploads: dict[str, Upload] = {}
         self.largest_append = 0
         self._limits = {"max-size": max_size, "max-append-size": max_append_size}
-        self._port = 0
         self._refusals = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """Where uploads are created."""
+        return f"{super().url}/uploads"
 
     # Faults by name
 
@@ -80,120 +81,95 @@ class FakeDraft:
 
     async def restart(self) -> None:
         """Cut everything and listen again; what arrived is kept."""
-        await self._stop()
-        await self._listen()
+        await self.stop()
+        await self.listen()
 
-    async def __aenter__(self) -> Self:
-        await self._listen()
-        return self
-
-    async def __aexit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        await self._stop()
-
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}/uploads"
-
-    async def _stop(self) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            while True:
-                seen = _parse(await reader.readuntil(b"\r\n\r\n"))
-                self.seen.append(seen)
-                _write(writer, await self._answer(seen, reader, writer))
-                await writer.drain()
-                if seen.headers.get("connection", "").lower() == "close":
-                    return
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client went away, or the test is over
-        finally:
-            self._tasks.discard(task)
-            writer.close()
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer request after request."""
+        while True:
+            request = seen(await reader.readuntil(b"\r\n\r\n"))
+            self.seen.append(request)
+            _write(writer, await self._answer(request, reader, writer))
+            await writer.drain()
+            if request.headers.get("connection", "").lower() == "close":
+                return
 
     # The protocol
 
-    async def _answer(self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Reply:
-        if seen.method == "OPTIONS" and seen.path == "/uploads":
+    async def _answer(
+        self, request: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> Reply:
+        if request.method == "OPTIONS" and request.path == "/uploads":
             return Reply(204, {"Accept-Patch": _PARTIAL, **self._limit()})
-        if seen.headers.get("authorization") != f"Bearer {self.token}":
-            await reader.readexactly(_length(seen))
+        if request.headers.get("authorization") != f"Bearer {self.token}":
+            await reader.readexactly(request.length_bytes)
             return Reply(401)
-        if seen.method == "POST" and seen.path == "/uploads":
-            return await self._create(seen, reader, writer)
-        upload = self.uploads.get(seen.path)
+        if request.method == "POST" and request.path == "/uploads":
+            return await self._create(request, reader, writer)
+        upload = self.uploads.get(request.path)
         if upload is None:
-            await reader.readexactly(_length(seen))
+            await reader.readexactly(request.length_bytes)
             return Reply(404)
-        match seen.method:
+        match request.method:
             case "HEAD":
                 return Reply(204, {**self._standing(upload), **self._limit(), "Cache-Control": "no-store"})
             case "PATCH":
-                return await self._append(seen, upload, reader, writer)
+                return await self._append(request, upload, reader, writer)
             case "DELETE":
-                del self.uploads[seen.path]
+                del self.uploads[request.path]
                 return Reply(204)
             case _:
                 return Reply(405)
 
-    async def _create(self, seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Reply:
-        length = seen.headers.get("upload-length")
+    async def _create(
+        self, request: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> Reply:
+        length = request.headers.get("upload-length")
         largest = self._limits["max-size"]
         if largest is not None and length is not None and int(length) > largest:
-            await reader.readexactly(_length(seen))
+            await reader.readexactly(request.length_bytes)
             return Reply(413, self._limit())
-        found = re.search(r"filename\*=UTF-8''(\S+)", seen.headers.get("content-disposition", ""))
+        found = re.search(r"filename\*=UTF-8''(\S+)", request.headers.get("content-disposition", ""))
         upload = Upload(unquote(found[1]) if found else "", None if length is None else int(length))
         path = f"/uploads/{secrets.token_hex(8)}"
         self.uploads[path] = upload
         _interim(writer, {"Location": path})
-        await self._take(seen, upload, reader, writer)
+        await self._take(request, upload, reader, writer)
         status = 200 if upload.is_complete else 201
         return Reply(status, {"Location": path, **self._standing(upload), **self._limit()})
 
     async def _append(
-        self, seen: Seen, upload: Upload, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, request: Seen, upload: Upload, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> Reply:
-        refusal = self._refusal(seen, upload)
+        refusal = self._refusal(request, upload)
         if refusal is not None:
-            await reader.readexactly(_length(seen))
+            await reader.readexactly(request.length_bytes)
             return refusal
-        await self._take(seen, upload, reader, writer)
+        await self._take(request, upload, reader, writer)
         return Reply(200 if upload.is_complete else 204, self._standing(upload))
 
-    def _refusal(self, seen: Seen, upload: Upload) -> Reply | None:
-        if seen.headers.get("content-type") != _PARTIAL:
+    def _refusal(self, request: Seen, upload: Upload) -> Reply | None:
+        if request.headers.get("content-type") != _PARTIAL:
             return Reply(415)
-        if "upload-offset" not in seen.headers or "upload-complete" not in seen.headers:
+        if "upload-offset" not in request.headers or "upload-complete" not in request.headers:
             return Reply(400)
         if upload.is_complete:
             return _problem(400, "completed-upload")
-        offset, stands_at = int(seen.headers["upload-offset"]), len(upload.content)
+        offset, stands_at = int(request.headers["upload-offset"]), len(upload.content)
         if offset != stands_at or self._refusals:
             self._refusals = max(0, self._refusals - 1)
             told = {"expected-offset": stands_at, "provided-offset": offset}
             return _problem(409, "mismatching-upload-offset", told, self._standing(upload))
         largest = self._limits["max-append-size"]
-        if largest is not None and _length(seen) > largest:
+        if largest is not None and request.length_bytes > largest:
             return Reply(413, self._limit())
         return None
 
     async def _take(
-        self, seen: Seen, upload: Upload, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, request: Seen, upload: Upload, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Read the body, and keep what arrives of it; tell how far it is by interim answers."""
-        left = _length(seen)
+        left = request.length_bytes
         self.largest_append = max(self.largest_append, left)
         while left:
             block = await reader.read(min(left, 65536))
@@ -202,7 +178,7 @@ class FakeDraft:
             left -= len(block)
             upload.content += block
             _interim(writer, {"Upload-Offset": str(len(upload.content))})
-        if seen.headers.get("upload-complete") == "?1":
+        if request.headers.get("upload-complete") == "?1":
             upload.is_complete = upload.length in (None, len(upload.content))
 
     def _standing(self, upload: Upload) -> dict[str, str]:
@@ -213,10 +189,6 @@ class FakeDraft:
     def _limit(self) -> dict[str, str]:
         named = [f"{name}={value}" for name, value in self._limits.items() if value is not None]
         return {"Upload-Limit": ", ".join(named or ["min-size=0"])}
-
-
-def _length(seen: Seen) -> int:
-    return int(seen.headers.get("content-length", "0"))
 
 
 def _interim(writer: asyncio.StreamWriter, headers: Mapping[str, str]) -> None:

@@ -8,11 +8,11 @@ client ── request ──► FakeServer ── no fault planned ──► the
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
+
+from tests.support.loopback import Loopback, Seen, seen
 
 
 class Body(Enum):
@@ -81,67 +81,33 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One request as it arrived. Header names are in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(repr=False)
-
-
-class FakeServer:
+class FakeServer(Loopback):
     """``async with FakeServer(real_url) as fake: fake.plan("PATCH", "bad_gateway")``; talk to ``fake.url``.
 
     It lets no WebSocket through, as some proxies do.
     """
 
     def __init__(self, upstream_url: str) -> None:
+        super().__init__()
         parts = urlsplit(upstream_url)
         self._upstream = (parts.hostname, parts.port)
         self._plans: dict[str, deque[Fault]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self.seen: list[Seen] = []
-        self.url = ""
 
     def plan(self, method: str, *names: str) -> None:
         """Play these faults for the next requests of *method*, one each; "" lets one through."""
         self._plans.setdefault(method, deque()).extend(FAULTS[name] if name else _THROUGH for name in names)
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._answer(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client went away, or the test is over
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request."""
         head = await reader.readuntil(b"\r\n\r\n")
-        seen = _parse(head)
-        self.seen.append(seen)
-        plans = self._plans.get(seen.method) if "upgrade" not in seen.headers else None
+        request = seen(head)
+        self.seen.append(request)
+        is_upgrade = "upgrade" in request.headers
+        plans = None if is_upgrade else self._plans.get(request.method)
         fault = plans.popleft() if plans else _THROUGH
-        length = int(seen.headers.get("content-length", "0"))
-        if "upgrade" in seen.headers:
+        length = request.length_bytes
+        if is_upgrade:
             writer.write(reply("400 Bad Request"))
         elif fault is _THROUGH or fault.forward:
             answer = await self._ask_upstream(head, reader, length)
@@ -170,10 +136,3 @@ class FakeServer:
 
 
 _THROUGH = Fault(b"through")
-
-
-def _parse(head: bytes) -> Seen:
-    first, *lines = head.decode("latin-1").split("\r\n")
-    method, path, _ = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    return Seen(method, path, headers)

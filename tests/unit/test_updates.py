@@ -250,7 +250,7 @@ async def test_it_goes_the_way_of_the_systems_proxy(memory: Path, monkeypatch: p
         await updates.check(
             Settings(update_url="https://updates.example/u.json", update_key=PUBLIC), memory, NOW
         )
-    assert [(each.method, each.target) for each in proxy.asked] == [("CONNECT", "updates.example:443")]
+    assert [(each.method, each.path) for each in proxy.asked] == [("CONNECT", "updates.example:443")]
 
 
 async def test_an_answer_that_never_comes_ends_the_patience(memory: Path) -> None:

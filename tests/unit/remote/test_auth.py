@@ -33,7 +33,7 @@ class TokenServer(CannedServer):
 
     def answer(self, asked: Asked) -> Canned:
         given = asked.headers.get("authorization", "")
-        match asked.target:
+        match asked.path:
             case "/token":
                 return self._issue() if PASSWORD in asked.body.decode() else json_answer("{}", 401)
             case "/refresh":
@@ -46,7 +46,7 @@ class TokenServer(CannedServer):
         self.refused_from_now_on |= {f"Bearer s3cret-{number}" for number in range(1, self.issued + 1)}
 
     def times(self, target: str) -> int:
-        return sum(each.target == target for each in self.asked)
+        return sum(each.path == target for each in self.asked)
 
     def _issue(self) -> Canned:
         self.issued += 1
