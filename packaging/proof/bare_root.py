@@ -1,4 +1,7 @@
-"""A Debian of its own below one folder: debootstrap's minbase, no Python, nothing of ours, with apt as it is set up here."""
+"""A Debian of its own below one folder: debootstrap's minbase, no Python, nothing of ours, with apt as it is set up here.
+
+UPHAUL_PROOF_SUITE chooses another release (trixie, noble): its packages come from debootstrap's mirror for it.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-SUITE = "bookworm"
-_APT = (
-    "etc/apt",
+HERE = "bookworm"
+SUITE = os.environ.get("UPHAUL_PROOF_SUITE", HERE)
+# Debian 12 has neither a script for a release that is younger, nor Ubuntu's key: by HTTPS, and from then on apt has the key.
+_UBUNTU = (["--components=main,universe"], ["https://archive.ubuntu.com/ubuntu", "jammy"])
+_MORE_OPTIONS, _MIRROR_AND_SCRIPT = _UBUNTU if SUITE == "noble" else ([], [])
+_NETWORK = (
+    "etc/apt/apt.conf.d",
     "etc/resolv.conf",
     "etc/hosts",
     "etc/ssl/certs",
-    "usr/share/keyrings",
     "usr/local/share/ca-certificates",
 )
+_SOURCES = ("etc/apt", "usr/share/keyrings")
 _WHAT_APT_NEEDS_TO_BE_QUIET = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 
@@ -76,13 +83,12 @@ def bare_root(base: Path, folder: Path, shared: Sequence[Path] = ()) -> Iterator
     """Copy the debootstrapped *base* (made if it is not there) to *folder*, with *shared* folders at their own paths."""
     if not (base / "complete").is_file():
         shutil.rmtree(base, ignore_errors=True)
-        options = ["--variant=minbase", "--include=ca-certificates"]
-        subprocess.run(
-            ["debootstrap", *options, SUITE, str(base)], check=True, stdout=subprocess.DEVNULL, timeout=1500
-        )
+        options = ["--variant=minbase", "--include=ca-certificates", *_MORE_OPTIONS]
+        command = ["debootstrap", *options, SUITE, str(base), *_MIRROR_AND_SCRIPT]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=1500)
         (base / "complete").touch()
     subprocess.run(["cp", "-a", str(base), str(folder)], check=True)
-    for name in _APT:
+    for name in (*_NETWORK, *(_SOURCES if SUITE == HERE else ())):
         _same(Path("/", name), folder / name)
     with ExitStack() as mounted:
         for place in (Path("/proc"), Path("/dev"), *shared):
