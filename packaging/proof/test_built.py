@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from common import frozen
 from common.context import Context
 from linux import appimage, flatpak
 
@@ -108,8 +107,8 @@ def test_the_bill_of_materials_names_what_is_frozen_in(unpacked: Path) -> None:
     assert frozen_in - named - {"uphaul"} == set()
 
 
-def test_the_appdir_runs_and_becomes_a_squashfs() -> None:
-    context = Context.here(ROOT)
+def test_the_appdir_runs_and_becomes_a_squashfs(unpacked: Path) -> None:
+    context = Context.here(ROOT, unpacked / "usr/lib/uphaul")
     folder = appimage.appdir(context)
     said = subprocess.run([folder / "AppRun", "--version"], capture_output=True, text=True, check=True).stdout
     image = appimage.squashfs(context, folder)
@@ -118,8 +117,8 @@ def test_the_appdir_runs_and_becomes_a_squashfs() -> None:
     assert (said, first[:4], first == again) == (f"uphaul {context.product.version}\n", b"hsqs", True)
 
 
-def test_flatpak_builder_understands_the_manifest(tmp_path: Path) -> None:
-    context = Context.here(ROOT, frozen.payload(Context.here(ROOT)))
+def test_flatpak_builder_understands_the_manifest(unpacked: Path, tmp_path: Path) -> None:
+    context = Context.here(ROOT, unpacked / "usr/lib/uphaul")
     file = flatpak.write_manifest(context, tmp_path)
     done = subprocess.run(
         ["flatpak-builder", "--show-manifest", file], capture_output=True, text=True, check=True, cwd=tmp_path
