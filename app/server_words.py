@@ -1,7 +1,10 @@
-"""What a server can do, in words. Pure."""
+"""What a server can do and lists, in words. Pure."""
+
+import re
+from datetime import UTC, datetime
 
 from app.remote.base import Abilities, RemoteBatchRow, RemoteState
-from app.units import count_text, number_text, size_text
+from app.units import ago_text, clock_text, count_text, exact_time, number_text, size_text
 
 _POWERS = (
     ("resume", "Goes on after an interruption"),
@@ -20,6 +23,8 @@ _STATES = {
     RemoteState.CANCELLED: "Cancelled",
     RemoteState.UNKNOWN: "Unknown",
 }
+
+_DATED = re.compile(r"\d{4}-\d\d-\d\d[T ]")
 
 
 def ability_rows(abilities: Abilities) -> tuple[tuple[str, str], ...]:
@@ -44,3 +49,39 @@ def remote_state_text(row: RemoteBatchRow) -> str:
 def remote_files_text(row: RemoteBatchRow) -> str:
     """Return how many files of a batch the server is done with. Some servers count more than there are."""
     return f"{row.done_files:,} / {count_text(row.total_files, 'file')}"
+
+
+def created_text(row: RemoteBatchRow, now: float) -> str:
+    """Return when a batch was made, as we say it of our own: "5 min ago". Without a time zone nobody knows how long ago
+    that is: then it is the date and the time on the server's clock. What is no moment stays as it is."""
+    when = _moment(row.created)
+    if when is None:
+        return row.created
+    return ago_text(when.timestamp(), now) if when.tzinfo else clock_text(when.timetuple())
+
+
+def created_tip(row: RemoteBatchRow) -> str:
+    """Return the full moment in local time, or what the server's clock showed."""
+    when = _moment(row.created)
+    if when is None:
+        return row.created
+    if when.tzinfo:
+        return exact_time(when.timestamp())
+    return f"{clock_text(when.timetuple())} on the server's clock (it names no time zone)"
+
+
+def created_order(row: RemoteBatchRow) -> tuple[bool, float, str]:
+    """Return what to sort by: moments as they followed each other, then what is none."""
+    when = _moment(row.created)
+    if when is None:
+        return True, 0.0, row.created.casefold()
+    return False, (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp(), ""
+
+
+def _moment(text: str) -> datetime | None:
+    """Return what an ISO 8601 text means; None for anything else, and for a zero (the year 1 or 1970) of some servers."""
+    try:
+        when = datetime.fromisoformat(text) if _DATED.match(text) else None
+    except ValueError:
+        return None
+    return when if when is not None and when.year > 1970 else None

@@ -75,19 +75,22 @@ def ago_text(at: float, now: float) -> str:
         return f"{int(age // _HOUR)} h ago"
     if age < 2 * _DAY:
         return "yesterday"
-    return f"{int(age // _DAY)} days ago" if age < 7 * _DAY else _date(at)
+    return f"{int(age // _DAY)} days ago" if age < 7 * _DAY else _date(time.localtime(at))
 
 
 def exact_time(at: float) -> str:
     """Return a moment in local time: "21 Nov 2026, 03:31:02"."""
-    local = time.localtime(at)
-    return f"{_date(at)}, {local.tm_hour:02}:{local.tm_min:02}:{local.tm_sec:02}"
+    return clock_text(time.localtime(at))
 
 
-def _date(at: float) -> str:
+def clock_text(shown: time.struct_time) -> str:
+    """Return what a calendar and a clock show, wherever they stand: "21 Nov 2026, 03:31:02"."""
+    return f"{_date(shown)}, {shown.tm_hour:02}:{shown.tm_min:02}:{shown.tm_sec:02}"
+
+
+def _date(shown: time.struct_time) -> str:
     # Not strftime: Qt sets the locale, and these words are English.
-    local = time.localtime(at)
-    return f"{local.tm_mday} {_MONTHS[local.tm_mon - 1]} {local.tm_year}"
+    return f"{shown.tm_mday} {_MONTHS[shown.tm_mon - 1]} {shown.tm_year}"
 
 
 def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:

@@ -143,7 +143,7 @@ class RemoteBatch:
 class RemoteBatchRow:
     """A line of the server's own list of batches. ``share`` is 0 to 1; ``message`` is the server's own short sentence.
 
-    ``created`` is shown as it is: many servers name no time zone.
+    ``created`` is what the server wrote; many name no time zone.
     """
 
     remote_id: str

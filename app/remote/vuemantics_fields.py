@@ -211,7 +211,7 @@ def batch_row(batch: BatchRecord) -> RemoteBatchRow:
         done_files=min(batch.successful, batch.total),
         failed_files=min(batch.failed, batch.total),
         share=1.0 if batch.status == "completed" else batch.percent / 100,
-        created=batch.created.replace("T", " ")[:19],
+        created=batch.created,
         message=_row_message(batch),
     )
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.remote.base import CancelAnswer, RemoteBatchRow, RemoteState
+from app.words import exact_time
 from tests.support.keyring_in_memory import Memory
 from tests.support.server import ServerProcess
 from tests.support.views import EMBEDDED, LAB, NOW, batch, frame
@@ -22,6 +25,7 @@ from ui.views.main_window import MainWindow
 from ui.views.server_pane import ServerPane
 
 R = RemoteState
+TEN_UTC = datetime(2026, 11, 18, 10, tzinfo=UTC).timestamp()
 
 
 def row(number: int, state: RemoteState = R.STORED, **facts: object) -> RemoteBatchRow:
@@ -102,6 +106,22 @@ def test_the_filter_looks_at_name_state_and_message(pane: ServerPane) -> None:
         pane.filter_text(text)
         found += texts(pane, "name")
     assert found == ["Scans 2", "Scans 1", "Scans 3"]
+
+
+def test_when_a_batch_was_made_is_told_as_of_our_own_and_sorted_by_the_moment(pane: ServerPane) -> None:
+    """One server's zone is not ours, one names none, and one writes no date."""
+    written = ["2026-11-18T10:30:00.5", "once", "2026-11-18T12:00:00+02:00", "2025-11-21T10:30:00Z"]
+    pane.show_batches([row(number, created=text) for number, text in enumerate(written)])
+    column = [each.key for each in pane.model.columns].index("created")
+    pane.table.sortByColumn(column, Qt.SortOrder.AscendingOrder)
+    tips = [pane.model.index(place, column).data(Qt.ItemDataRole.ToolTipRole) for place in range(4)]
+    assert texts(pane, "name") == ["Scans 3", "Scans 2", "Scans 0", "Scans 1"]
+    assert texts(pane, "created") == ["21 Nov 2025", "1 h ago", "18 Nov 2026, 10:30:00", "once"]
+    assert tips[1:] == [
+        exact_time(TEN_UTC),
+        "18 Nov 2026, 10:30:00 on the server's clock (it names no time zone)",
+        "once",
+    ]
 
 
 def test_a_thousand_lines_that_all_change_are_one_announcement(pane: ServerPane) -> None:

@@ -1,7 +1,7 @@
 """The tables as views: a selection that follows its rows, columns that are remembered, keys, text to copy."""
 
 import pytest
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import QModelIndex, QSettings, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QAbstractItemView
 from pytestqt.qtbot import QtBot
@@ -10,6 +10,7 @@ from app.domain.state import TransferState
 from app.domain.transfer import TransferView
 from tests.support.views import NOW, frame, moved, transfer
 from ui.models.file_table import FileTable, StateGroup
+from ui.models.row_table import Index
 from ui.theme import Theme
 from ui.views.table import TableView, table_text
 
@@ -23,8 +24,10 @@ def table(qtbot: QtBot, theme: Theme) -> TableView[TransferView]:
     return show(qtbot, theme, 10)
 
 
-def show(qtbot: QtBot, theme: Theme, count: int) -> TableView[TransferView]:
-    model = FileTable(lambda: NOW)
+def show(
+    qtbot: QtBot, theme: Theme, count: int, model_type: type[FileTable] = FileTable
+) -> TableView[TransferView]:
+    model = model_type(lambda: NOW)
     model.expect("b1")
     model.show(
         "b1", [transfer(n, size_bytes=n, folder="even" if n % 2 == 0 else "odd") for n in range(count)]
@@ -68,6 +71,25 @@ def test_everything_selected_survives_a_sort(qtbot: QtBot, theme: Theme) -> None
     table.selectAll()
     table.sortByColumn(size_column(table), DESCENDING)
     assert len(table.selected_ids()) == 100_000
+
+
+class Asked(FileTable):
+    """Counts how often the view asks how many rows there are, as it does before it asks for a cell."""
+
+    times = 0
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's own signature
+        """Count, and answer."""
+        self.times += 1
+        return super().rowCount(parent)
+
+
+def test_a_header_is_painted_without_a_look_at_every_selected_row(qtbot: QtBot, theme: Theme) -> None:
+    table = show(qtbot, theme, 2_000, Asked)
+    table.selectAll()
+    before = table.rows.times
+    table.columns.grab()
+    assert table.rows.times - before < 200
 
 
 def test_every_other_row_of_many_survives_a_sort(qtbot: QtBot, theme: Theme) -> None:

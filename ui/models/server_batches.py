@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject
 
 from app.remote.base import RemoteBatchRow, RemoteState
-from app.server_words import remote_state_text
+from app.server_words import created_order, created_text, created_tip, remote_state_text
 from ui.models.columns import Bar, Cell, Column, Tone, percent_text, readable
 from ui.models.row_table import RowTable
 
@@ -99,8 +99,15 @@ SERVER_COLUMNS: tuple[Column[ServerRow], ...] = (
         Cell.NUMBER,
         live=True,
     ),
-    # As the server writes it: many name no time zone.
-    Column("created", "Created", lambda r, _: r.batch.created, lambda r: r.batch.created, 200),
+    Column(
+        "created",
+        "Created",
+        lambda r, now: readable(created_text(r.batch, now)),
+        lambda r: created_order(r.batch),
+        200,
+        ticks=True,
+        tip=lambda r, _: readable(created_tip(r.batch)),
+    ),
     Column(
         "message",
         "What the server says",

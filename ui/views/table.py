@@ -48,6 +48,9 @@ class TableView(QTableView, Generic[R]):
         self.setModel(model)
         self._painter = RowDelegate(model, theme, self)
         self.setItemDelegate(self._painter)
+        # A selection of its own, for ever empty: else each paint of the header asks for every cell whether all rows are
+        # selected, which takes a second with 100,000 of them.
+        self.columns.setSelectionModel(QItemSelectionModel(model, self.columns))
         self.columns.reset_layout()
         self.setSortingEnabled(True)
         self._connect()

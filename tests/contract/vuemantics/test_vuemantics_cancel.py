@@ -155,8 +155,8 @@ async def test_the_list_has_the_batches_of_other_programs_too(
     (mine,) = courier.server.batches_of(ids(await courier.send({"1.jpg": b"x"})))
     rows = await courier.server.list_batches()
     assert [(row.state, row.total_files, row.done_files, row.share, row.created) for row in rows] == [
-        (RemoteState.PROCESSING, 1, 0, 0.0, "2027-01-15 08:00:00"),
-        (RemoteState.STORED, 3, 3, 1.0, "2027-01-15 08:00:00"),
+        (RemoteState.PROCESSING, 1, 0, 0.0, "2027-01-15T08:00:00"),
+        (RemoteState.STORED, 3, 3, 1.0, "2027-01-15T08:00:00"),
     ]
     assert (rows[0].remote_id, rows[0].name) == (mine, f"Batch {mine[:8]}")
 
