@@ -144,7 +144,8 @@ async def _until_interrupted(work: Coroutine[Any, Any, int], output: Output) -> 
 def _parser(*, with_serve: bool) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="uphaul",
-        description="Uploads files and folders. Without a command, `uphaul` or `uphaul PATH…` opens the window.",
+        description="Uploads files and folders. Without a command, `uphaul` or `uphaul PATH…` opens the window, or hands the "
+        "paths to the one that is open.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

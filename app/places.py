@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,11 @@ class Places:
     def locks_dir(self) -> Path:
         """Lock files of running programs."""
         return self.data_dir / "locks"
+
+    @property
+    def window_dir(self) -> Path:
+        """Where a second start meets the open window; one for each user, for a home may be shared."""
+        return self.data_dir / ("window" if sys.platform == "win32" else f"window-{os.getuid()}")
 
     @property
     def updates_path(self) -> Path:

@@ -21,7 +21,7 @@ COMMANDS = frozenset(
     }
 )
 LINK = "uphaul:"
-USAGE = 2
+NOT_TAKEN, USAGE, INTERRUPTED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,6 +38,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"“{printable(arguments[0])}” is neither a command nor a file or folder here. "
             "`uphaul --help` lists the commands; `uphaul PATH…` opens the window and uploads these paths."
         )
+    from app.places import Places
+    from ui.one_window import Letter, NotTakenError, OneWindow, Role
+
+    paths = tuple(os.path.abspath(path) for path in arguments)
+    places = Places.from_environment(os.environ)
+    one_window = OneWindow(places.window_dir)
+    try:
+        role = one_window.enter(Letter(paths, os.environ.get("XDG_ACTIVATION_TOKEN", "")))
+    except NotTakenError as error:
+        return _refuse(str(error), NOT_TAKEN)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if role is Role.SENDER:
+        return 0
     from ui.screen import trouble
 
     if (reason := trouble(os.environ)) is not None:
@@ -46,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     from ui.main import run
 
-    return run([os.path.abspath(path) for path in arguments])
+    return run(paths, places, one_window)
 
 
 def printable(text: str) -> str:
@@ -54,9 +68,9 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _refuse(sentence: str) -> int:
+def _refuse(sentence: str, code: int = USAGE) -> int:
     print(f"uphaul: {sentence}", file=sys.stderr)
-    return USAGE
+    return code
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from ui.leaving import Leaving
 from ui.loop import Collector, Loop, Tasks
 from ui.news import LONG_S, News, trouble_text
 from ui.notify import Notifier
-from ui.opened import Application
+from ui.one_window import OneWindow
+from ui.opened import Application, HandedOver
 from ui.theme import Theme
 from ui.tray import TrayIcon
 from ui.views.main_window import MainWindow
@@ -32,8 +33,11 @@ SWITCH_S = 0.001
 """After so long the engine's thread gives Python's lock to the window that waits for it; 5 ms, as usual, adds up."""
 
 
-def run(paths: Sequence[str]) -> int:
-    """Open the window, upload *paths* if there are any, and return the exit code once the person has left."""
+def run(paths: Sequence[str], places: Places, one_window: OneWindow) -> int:
+    """Open the window, upload *paths* if there are any, and return the exit code once the person has left.
+
+    *one_window* has been entered: from now on, other starts hand their paths to us.
+    """
     sys.setswitchinterval(SWITCH_S)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     app = Application(sys.argv[:1])
@@ -41,11 +45,11 @@ def run(paths: Sequence[str]) -> int:
     app.setDesktopFileName("uphaul")
     app.setQuitOnLastWindowClosed(False)  # closing the last window would end the loop under asyncio
     with asyncio.Runner(loop_factory=lambda: Loop(app)) as runner:
-        code = runner.run(live(app, Places.from_environment(os.environ), paths))
+        code = runner.run(live(app, places, paths, one_window))
     return code
 
 
-async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
+async def live(app: QApplication, places: Places, paths: Sequence[str], one_window: OneWindow) -> int:
     """Build everything, show the window, and wait until somebody wants to leave. Runs on the Qt loop."""
     leave = asyncio.Event()
     settings, complaints = settings_file.load(places.settings_path)
@@ -57,7 +61,13 @@ async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
     bridge = Bridge(places, settings, window)
     tasks = Tasks(lambda error: window.notices.say(trouble_text(error), seconds=LONG_S))
     commands = Commands(window, bridge, tasks, theme, settings)
-    leaving = Leaving(window, commands, tasks, tray, notifier, store, leave.set)
+
+    def quit_now() -> None:
+        handed_over.stop()
+        leave.set()
+
+    leaving = Leaving(window, commands, tasks, tray, notifier, store, quit_now)
+    handed_over = HandedOver(one_window, commands.add, tasks, leaving.show_window, window)
     News(window, bridge, commands, tasks, notifier, leaving.show_window)
     bridge.frame.connect(window.apply)
     bridge.frame.connect(tray.apply)
@@ -76,12 +86,14 @@ async def live(app: QApplication, places: Places, paths: Sequence[str]) -> int:
     if paths:
         tasks.spawn(commands.add(paths))
     await leave.wait()
+    await handed_over.settle()
     notifier.close()
     commands.close()
     await tasks.close()
     await bridge.stop()
     window.hide()
     collector.stop()
+    one_window.leave()
     return beginning.result() if beginning.done() else 0
 
 

@@ -22,6 +22,7 @@ from tests.ui.running import Running, wearing
 from ui.actions import Do
 from ui.loop import Loop
 from ui.main import live
+from ui.one_window import Letter, OneWindow, Role
 from ui.theme import Theme
 from ui.views.main_window import MainWindow
 
@@ -82,7 +83,9 @@ async def start(places: Places, qapp: QApplication) -> AsyncIterator[Callable[..
         places.config_dir.mkdir(exist_ok=True)
         save(places.settings_path, Settings(**settings))
         before = set(QApplication.topLevelWidgets())
-        ended = asyncio.ensure_future(live(qapp, places, [str(path) for path in paths]))
+        one_window = OneWindow(places.window_dir)
+        assert one_window.enter(Letter()) is Role.WINDOW
+        ended = asyncio.ensure_future(live(qapp, places, [str(path) for path in paths], one_window))
         while True:
             await asyncio.sleep(0.01)
             assert not ended.done(), ended

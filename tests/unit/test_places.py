@@ -21,6 +21,12 @@ def test_uphaul_home_moves_everything(tmp_path: Path) -> None:
     assert found == [tmp_path / name for name in expected]
 
 
+def test_two_homes_have_two_windows(tmp_path: Path) -> None:
+    homes = [tmp_path / "a", tmp_path / "b"]
+    windows = [Places.from_environment({"UPHAUL_HOME": str(home)}).window_dir for home in homes]
+    assert [window.parent for window in windows] == homes
+
+
 def test_without_it_the_platform_decides() -> None:
     places = Places.from_environment({})
     assert (places.config_dir.is_absolute(), places.data_dir.name) == (True, "uphaul")

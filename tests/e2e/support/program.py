@@ -225,13 +225,28 @@ class Programs:
     def __init__(self, desktop: Desktop, home: Path) -> None:
         self._desktop, self._home = desktop, home
         self._started: list[Program] = []
+        self._again: list[Child] = []
 
     def __call__(self, *paths: Path) -> Program:
         """Start ``uphaul PATH…`` and return it once its window is there."""
-        program = Program(self._desktop, self._home, paths)
-        self._started.append(program)
+        program = self.begin(*paths)
         program.until_shown()
         return program
+
+    def begin(self, *paths: Path) -> Program:
+        """Start ``uphaul PATH…`` and return it at once."""
+        program = Program(self._desktop, self._home, paths)
+        self._started.append(program)
+        return program
+
+    def again(self, *paths: Path) -> Child:
+        """Start ``uphaul PATH…`` once more while a window is open, as a file manager does; return it at once."""
+        installed_program = installed.program()
+        command = [str(installed_program)] if installed_program else [sys.executable, "-m", "ui"]
+        env = {**self._desktop.env, "UPHAUL_HOME": str(self._home), "PYTHONPATH": str(ROOT)}
+        again = Child([*command, *map(str, paths)], env, self._home / f"again-{len(self._again)}.log")
+        self._again.append(again)
+        return again
 
     def report(self) -> str:
         """Return what each of them said and shows."""
@@ -239,9 +254,10 @@ class Programs:
 
     def end(self) -> None:
         """End them all; AssertionError if one wrote anything on standard output or error."""
-        for program in self._started:
-            program.end()
-        complaints = [words for program in self._started if (words := program.child.words())]
+        children = [program.child for program in self._started] + self._again
+        for child in children:
+            child.end()
+        complaints = [words for child in children if (words := child.words())]
         assert not complaints, f"the window complained:\n{complaints[0]}"
 
 
