@@ -4,6 +4,7 @@ Short, plain, from the person's side. No codes alone, no blame. Pure; sizes and 
 """
 
 import re
+from http import HTTPStatus
 
 from app.domain.batch import BatchView, IntakeReport
 from app.domain.failure import Failure, FailureKind
@@ -20,12 +21,14 @@ from app.units import (
     number_text,
     size_text,
     speed_text,
+    time_text,
 )
 
 __all__ = [
     "ago_text",
     "batch_ended",
     "batch_state_text",
+    "batch_state_tip",
     "cancel_summary",
     "count_text",
     "duration_text",
@@ -110,11 +113,16 @@ _FAILURES: dict[FailureKind, tuple[str, str]] = {
     ),
     _K.INTERNAL: ("Uphaul met a problem of its own", "Retry; if it happens again, please report it"),
 }
-_DETAIL_SAYS_MORE = frozenset(_K) - {_K.TOO_LARGE, _K.BUSY, _K.DISK_FULL, _K.SIGN_IN, _K.CHECKSUM_MISMATCH}
+_DETAIL_SAYS_MORE = frozenset(_K) - {_K.TOO_LARGE, _K.DISK_FULL, _K.SIGN_IN, _K.CHECKSUM_MISMATCH}
 _STATUS_SAYS_MORE = frozenset(
     {_K.BUSY, _K.SERVER_ERROR, _K.REFUSED, _K.FORBIDDEN, _K.NOT_A_SERVER, _K.CONFLICT, _K.SIGN_IN}
 )
 _LONGEST_STAGE = 60
+_LONGEST_REASON = 120
+_PLAIN = re.compile(r"(?:[^\W_]|[\s.,:;'’\"“”()/%!-])+")
+"""A sentence. What else comes with a 503 is a page or a code, and nothing for a person."""
+_PHRASES = {each.value: each.phrase.casefold() for each in HTTPStatus}
+_LONG_WAIT_S = 600.0
 _ERRNO = re.compile(r"^\[(?:Errno|WinError) -?\d+\] ")
 
 # One, and several: what the report and the row of a skipped path say.
@@ -172,7 +180,7 @@ def batch_state_text(batch: BatchView, now: float) -> str:
     if batch.state in (_B.PARTIAL, _B.FAILED) and failed:
         return f"{number_text(failed)} failed"
     if batch.state is _B.WAITING and batch.retry_at is not None:
-        return _trying_again(batch.retry_at, now)
+        return _again_text(batch.retry_at, now)
     if batch.state is _B.CANCELLED and batch.ending is _E.CLEANUP_PENDING:
         return "Cancelled, clean-up pending"
     if batch.state is _B.CANCELLED and batch.ending is _E.HERE_ONLY and batch.answer != "nothing_stored":
@@ -180,6 +188,13 @@ def batch_state_text(batch: BatchView, now: float) -> str:
     if batch.state is _B.COMPLETED and batch.total_files == 0:
         return "Nothing to upload"
     return state_word(batch.state)
+
+
+def batch_state_tip(batch: BatchView, now: float) -> str:
+    """Return why a batch waits, in the server's words where they are some, and when it goes on; else its state."""
+    if batch.trouble is None:
+        return batch_state_text(batch, now)
+    return _trouble_text(batch.trouble, batch.retry_at, now)
 
 
 def what_happened(transfer: TransferView, now: float) -> str:
@@ -272,25 +287,47 @@ def _what(failure: Failure) -> str:
     if kind is _K.TOO_LARGE and failure.limit_bytes is not None:
         return f"{sentence} (limit {size_text(failure.limit_bytes)})."
     status = failure.http_status
+    detail = (
+        _reason(failure) if kind is _K.BUSY else _ERRNO.sub("", " ".join(failure.detail.split())).rstrip(".")
+    )
+    if kind is _K.BUSY and detail.lower().startswith(
+        "the server "
+    ):  # a sentence of its own, which says it all
+        return f"{detail[0].upper()}{detail[1:]}."
     if status is not None and kind in _STATUS_SAYS_MORE:
         sentence += f" ({status})"
-    detail = _ERRNO.sub("", " ".join(failure.detail.split())).rstrip(".")
     only_the_status = status is not None and detail.startswith(str(status))
     if detail and kind in _DETAIL_SAYS_MORE and not only_the_status:
         sentence += f": {shortened(detail)}"
     return f"{sentence}."
 
 
+def _reason(failure: Failure) -> str:
+    """Return why a server takes nothing now, where it says so in a short plain sentence and not just by its status."""
+    said = " ".join(failure.detail.split()).rstrip(".")
+    is_plain = len(said) <= _LONGEST_REASON and _PLAIN.fullmatch(said)
+    return said if is_plain and said.casefold() != _PHRASES.get(failure.http_status or 0) else ""
+
+
 def _waiting_text(transfer: TransferView, now: float) -> str:
     if transfer.failure is None:
-        return "" if transfer.retry_at is None else f"{_trying_again(transfer.retry_at, now)}."
-    if transfer.retry_at is None:
-        return failure_text(transfer.failure)
-    return f"{_what(transfer.failure)} {_trying_again(transfer.retry_at, now)}."
+        return "" if transfer.retry_at is None else f"{_again_text(transfer.retry_at, now)}."
+    return _trouble_text(transfer.failure, transfer.retry_at, now)
 
 
-def _trying_again(retry_at: float, now: float) -> str:
-    return f"Trying again in {duration_text(retry_at - now)}" if retry_at - now >= 1 else "Trying again now"
+def _trouble_text(failure: Failure, retry_at: float | None, now: float) -> str:
+    """Return what is in the way, and when it goes on: soon as a duration, later as a time of day."""
+    if retry_at is None:
+        return failure_text(failure)
+    said, again = _what(failure), _again_text(retry_at, now)
+    return f"{said.rstrip('.')}; {again}." if retry_at - now >= _LONG_WAIT_S else f"{said} {again}."
+
+
+def _again_text(retry_at: float, now: float) -> str:
+    left_s = retry_at - now
+    if left_s >= _LONG_WAIT_S:
+        return f"Uphaul goes on at {time_text(retry_at, now)}"
+    return f"Trying again in {duration_text(left_s)}" if left_s >= 1 else "Trying again now"
 
 
 def _uploading_text(transfer: TransferView) -> str:
@@ -313,6 +350,9 @@ def _processing_text(transfer: TransferView) -> str:
 def _arrived_text(transfer: TransferView) -> str:
     if transfer.answer.startswith("stored as "):  # the server's own name for it
         return f"Arrived, {transfer.answer}."
+    day, _, name = transfer.answer.partition(" as ")
+    if day in ANSWERS and name:
+        return ANSWERS[day].replace("Arrived.", f"Arrived, stored as {name}.", 1)
     return "Arrived; the server has checked its SHA-256." if transfer.answer == "verified" else "Arrived."
 
 

@@ -7,6 +7,7 @@ What was stored is deleted by the server after 24 hours. Whether a request arriv
 so it is not repeated without a person. Source of the contract: Doorito's code at cc138e9 (docs/SERVERS.md).
 """
 
+import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -33,16 +34,20 @@ from app.remote.multipart import FilePart, Multipart
 
 _K = FailureKind
 LARGEST_BYTES = 52_428_800
-PARCEL = ParcelLimits(max_files=10, max_bytes=10 * LARGEST_BYTES)
+PARCEL = ParcelLimits(max_files=10, max_bytes=LARGEST_BYTES)
+"""It takes ten of the largest, but its web server ends a request that takes longer than 30 s."""
 STORED = "stored_for_a_day"
-"""The answer of a stored file; app.words says it in a sentence."""
+"""The answer of a stored file, " as <name>" after it where the name is another; app.words says it in a sentence."""
 PATIENCE_S = 600.0
-"""An answer that comes later than this is lost, and nobody can know any more: 500 MB may take the server a while."""
+"""An answer that comes later than this is lost, and nobody can know any more."""
+TOO_LONG_S = 20.0
+"""A form that breaks off in its middle after so long was perhaps ended by the server's watch: less goes in the next."""
 
 _FIELD = re.compile(r'name="csrfmiddlewaretoken"\s+value="([^"]+)"')
 _TOO_MANY = "Too many files"
 _UNCERTAIN = Failure(_K.UNCERTAIN, "the answer was lost, and this server cannot be asked")
 _UNSAID = Failure(_K.UNCERTAIN, "the server did not say what became of it")
+_NAMELESS = frozenset({"", ".", ".."})
 
 
 class FormLine:
@@ -85,7 +90,7 @@ class FormLine:
                 headers={"Cookie": f"csrftoken={csrf}", "Referer": http.url_of(path)},
             )
             if answer.ok:  # the login page again
-                raise TransferError(Failure(_K.SIGN_IN, "the name or the password is wrong", answer.status))
+                raise TransferError(Failure(_K.SIGN_IN, "the name or the password is wrong"))
             if answer.status not in (302, 303) or "sessionid" not in answer.cookies:
                 raise http.failure(answer)
         finally:
@@ -120,7 +125,12 @@ class FormServer:
         return self.abilities
 
     def refusal(self, outgoing: Outgoing) -> Failure | None:
-        """Say what the form refuses (PreflightServer.refusal): it writes what is too large, and keeps a failed row."""
+        """Say what the form refuses (PreflightServer.refusal): it writes what is too large, and keeps a failed row.
+
+        What it leaves out without a word would be missing among the lines of its answer.
+        """
+        if is_left_out(_name(outgoing)):
+            return Failure(_K.NAME_REFUSED, "nothing is left of the name at this server")
         if outgoing.size_bytes <= LARGEST_BYTES:
             return None
         return Failure(_K.TOO_LARGE, "larger than the server takes", limit_bytes=LARGEST_BYTES)
@@ -146,7 +156,7 @@ class FormServer:
                 for item in fresh:
                     await item.feed.seek(0)
                 answer = await self._post(fresh)
-            told = self._results(answer, len(fresh))
+            told = self._results(answer, [_name(item.outgoing) for item in fresh])
             results |= {item.outgoing.key: each for item, each in zip(fresh, told, strict=True)}
         return [results[item.outgoing.key] for item in items]
 
@@ -164,6 +174,7 @@ class FormServer:
         form = Multipart([_part(item) for item in items])
         cookies = (await self._line.auth.tokens()).cookies
         feeds = [(item.feed, item.outgoing.size_bytes) for item in items]
+        began_at = self._line.account.now()
         try:
             async with beating(feeds, once=lambda: form.is_out):
                 answer = await self._http.stream_body(
@@ -183,11 +194,21 @@ class FormServer:
                 return None
             if form.is_out or error.failure.kind is not _K.CONNECTION_LOST:
                 raise
-            return error.failure
+            return self._broken_off(error.failure, began_at, len(items))
+        if answer.status >= 500 and not form.is_out:  # a worker that was ended says so, if it can
+            return self._broken_off(failure_of(answer, self._line.account.now()), began_at, len(items))
         return None if _is_logged_out(answer) or _is_forged(answer) else answer
 
-    def _results(self, answer: Answer | Failure | None, count: int) -> Sequence[Sent | Failure]:
+    def _broken_off(self, failure: Failure, began_at: float, count: int) -> Failure:
+        """Return *failure*, of which nothing was stored; raise TOO_LARGE if half of so much may get through."""
+        took_s = self._line.account.now() - began_at
+        if count > 1 and took_s >= TOO_LONG_S:
+            raise TransferError(Failure(_K.TOO_LARGE, f"it broke off after {took_s:.0f} s"))
+        return failure
+
+    def _results(self, answer: Answer | Failure | None, names: Sequence[str]) -> Sequence[Sent | Failure]:
         """Return what became of each file, in order; raise TransferError where nobody knows, or where less may do."""
+        count = len(names)
         if answer is None:
             word = "it does not take the form right after a login (CSRF)"
             return [Failure(_K.FORBIDDEN, word, 403)] * count
@@ -200,9 +221,7 @@ class FormServer:
             return [failure] * count  # the form was refused as such: nothing was stored
         page = read_results(answer.body)
         if len(page.lines) == count:
-            return [
-                Sent("", STORED) if line.is_stored else Failure(_K.REFUSED, line.text) for line in page.lines
-            ]
+            return [_result(line, name) for line, name in zip(page.lines, names, strict=True)]
         if page.error.startswith(_TOO_MANY) and count > 1:
             raise TransferError(
                 Failure(_K.TOO_MANY_FILES, page.error)
@@ -214,9 +233,10 @@ class FormServer:
 
 @dataclass(slots=True)
 class ResultLine:
-    """One file of the answer: whether it was stored, and the error beside its name."""
+    """One file of the answer: whether it was stored, its name there, and the error beside it."""
 
     is_stored: bool = False
+    name: str = ""
     text: str = ""
 
 
@@ -243,7 +263,7 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.results = Results()
         self._line: ResultLine | None = None
-        self._is_error = False
+        self._is_error = self._is_name = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         classes = dict(attrs).get("class") or ""
@@ -253,13 +273,19 @@ class _Reader(HTMLParser):
         if self._line is not None:
             self._line.is_stored |= "text-success" in classes
         self._is_error = "text-danger" in classes
+        self._is_name = (
+            tag == "span" and self._line is not None and not self._line.name and not self._is_error
+        )
 
     def handle_endtag(self, tag: str) -> None:
-        self._is_error = False
+        self._is_error = self._is_name = False
         if tag == "li":
             self._line = None
 
     def handle_data(self, data: str) -> None:
+        if self._is_name and self._line is not None:
+            self._line.name += data
+            return
         text = " ".join(data.split())
         if not (self._is_error and text):
             return
@@ -269,9 +295,33 @@ class _Reader(HTMLParser):
             self._line.text = text
 
 
+def is_left_out(name: str) -> bool:
+    """Whether the server (Django) leaves a file out without a word: nothing is left of its name there."""
+    last = name.rpartition("\\")[2]
+    return "".join(letter for letter in last if letter.isascii() or letter.isprintable()) in _NAMELESS
+
+
+def sent_name(name: str) -> str:
+    """Return a name as it must be sent to be read right: Django takes HTML's references in it for what they stand for."""
+    quoted = name.replace('"', "&quot;")
+    if html.unescape(quoted) == name:
+        return quoted
+    return name.replace("&", "&amp;").replace('"', "&quot;")
+
+
+def _result(line: ResultLine, name: str) -> Sent | Failure:
+    if not line.is_stored:
+        return Failure(_K.REFUSED, line.text)
+    return Sent("", STORED if line.name in ("", name) else f"{STORED} as {line.name}")
+
+
+def _name(outgoing: Outgoing) -> str:
+    return outgoing.relative_path.rpartition("/")[2]
+
+
 def _part(item: ParcelItem) -> FilePart:
-    name = item.outgoing.relative_path.rpartition("/")[2]
     # The server guesses the type from the name, whatever the part says.
+    name = sent_name(_name(item.outgoing))
     return FilePart("files", name, "application/octet-stream", item.outgoing.size_bytes, item.feed)
 
 

@@ -38,6 +38,7 @@ from tests.contract.sites import (
 )
 from tests.support import cell_segmentation_hub_sender, directdrive_sender, vuemantics_sender
 from tests.support.directdrive_server import Generation
+from tests.support.doorito_form_server import name_at_django
 from tests.support.front import Door, LoseAnswer, Say, reply
 
 
@@ -47,7 +48,8 @@ class Case:
 
     ``announces`` is the first request of a file's sending, ``brings`` the one with its bytes, ``ends`` the one whose
     answer says that it is stored; ``loses`` takes that answer away. ``arrived`` is what a person reads of a stored
-    file; ``own_words`` are the sentences, by their stories, that differ from what everybody says.
+    file, with "stored as" where the server ``renames`` it; ``own_words`` are the sentences, by their stories, that
+    differ from what everybody says.
     ``signed_out`` is what it answers to somebody whose sign-in has run out; ``held`` starts a server that works on what
     has arrived, and stands still with that.
     """
@@ -69,6 +71,11 @@ class Case:
     def names(self, names: Sequence[str]) -> list[str]:
         """Return what these names are at the server, sorted."""
         return sorted(map(self.renames, names))
+
+    def arrives_as(self, name: str) -> str:
+        """Return what a person reads of a stored file of that name."""
+        stored = self.renames(name)
+        return self.arrived if stored == name else self.arrived.replace(".", f", stored as {stored}.", 1)
 
     def __str__(self) -> str:
         return f"{self.dialect}-{self.where}"
@@ -291,6 +298,7 @@ CASES = (
         _FORM,
         signed_out=reply(302, "", "Location: /app/login/?next=/app/upload/"),
         arrived=_FOR_A_DAY,
+        renames=name_at_django,
         own_words={
             "cancelled": "Cancelled before anything was sent.",
             "cut": _NOBODY_KNOWS,

@@ -46,11 +46,11 @@ REFUSALS = {
     "404": (reply(404, '{"detail": "Not Found"}'), S.WAITING, f"No upload server answers at this address (404): Not Found. {_AGAIN}"),
     "409": (reply(409, '{"detail": "Elsewhere."}'), S.WAITING, f"The server and Uphaul did not agree on how the file stands (409): Elsewhere. {_AGAIN}"),
     "413": (reply(413, '{"detail": "Too much."}'), S.FAILED, "Too large for this server. Send a smaller file, or ask who runs the server for more."),
-    "420": (reply(420, '{"detail": "Calm."}'), S.WAITING, f"The server is busy (420). {_AGAIN}"),
-    "429": (reply(429, '{"detail": "Slow down."}', "Retry-After: 7"), S.WAITING, "The server is busy (429). Trying again in 7 s."),
+    "420": (reply(420, '{"detail": "Calm."}'), S.WAITING, f"The server is busy (420): Calm. {_AGAIN}"),
+    "429": (reply(429, '{"detail": "Slow down."}', "Retry-After: 7"), S.WAITING, "The server is busy (429): Slow down. Trying again in 7 s."),
     "500": (reply(500, '{"detail": "Oh no."}'), S.WAITING, f"The server had a problem of its own (500): Oh no. {_AGAIN}"),
     "502": (reply(502, _PAGE, content_type="text/html"), S.WAITING, f"The server is busy (502). {_AGAIN}"),
-    "503": (reply(503, '{"detail": "Later."}'), S.WAITING, f"The server is busy (503). {_AGAIN}"),
+    "503": (reply(503, '{"detail": "Later."}'), S.WAITING, f"The server is busy (503): Later. {_AGAIN}"),
 }  # fmt: skip
 """What is answered to the first request of a sending, and what a person reads then; Case.own_words has the exceptions."""
 
@@ -88,7 +88,7 @@ async def test_names_of_all_scripts_arrive(case: Case, servers: Servers, tmp_pat
         batch = await stage.drop(folder)
         await stage.over(batch)
         assert (stage.told(batch), stage.names(batch), stage.copies(batch)) == (
-            dict.fromkeys(names, (S.COMPLETED, case.arrived)),
+            {name: (S.COMPLETED, case.arrives_as(name)) for name in names},
             case.names(names),
             [1, 1, 1],
         )

@@ -1,13 +1,14 @@
 """A Doorito as its code is today (cc138e9): Django's login, one HTML form for ten files, and no API; faults by name.
 
 As in the original, without any fault asked for: 302 to the login instead of 401, 403 as a page without the form's token, 200 for
-whatever went wrong with the files, names escaped for HTML, and a page for every path that is not there.
+whatever went wrong with the files, names as Django makes them and escaped for HTML, files left out of whose name nothing is
+left, and a page for every path that is not there. Seen at the real one, run under gunicorn.
 """
 
 import asyncio
 import hashlib
 import secrets
-from html import escape
+from html import escape, unescape
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,7 @@ from tests.support.doorito_server import PAGE
 from tests.support.edge import Edge
 from tests.support.uvicorn_here import UvicornHere
 
+_ERROR_PAGE = "<html><head><title>Internal Server Error</title></head><h1>Internal Server Error</h1></html>"
 _CSRF_PAGE = "<!doctype html><html><h1>Forbidden</h1><p>CSRF verification failed. Request aborted.</p></html>"
 
 
@@ -38,6 +40,7 @@ class FakeDooritoForm:
         self._most_bytes = 52_428_800
         self._sessions: set[str] = set()
         self._csrf_refusals = 0
+        self._ended_workers = 0
         self._takes_nothing = False
         self._says: str | None = None
         self._may_read, self._may_answer = asyncio.Event(), asyncio.Event()
@@ -110,6 +113,13 @@ class FakeDooritoForm:
         """Forms are read to their end."""
         self._may_read.set()
 
+    def ends_its_worker(self, times: int = 1) -> None:
+        """gunicorn's watch ends a worker whose request takes longer than 30 s: 500 in the middle of the form.
+
+        The next forms are read until :meth:`reads_again`, and answered so.
+        """
+        self._ended_workers = times
+
     def answers_late(self) -> None:
         """Forms are taken, and never answered."""
         self._may_answer.clear()
@@ -170,10 +180,14 @@ class FakeDooritoForm:
         """The form is read whole before anything else is looked at; a body that breaks off stores nothing."""
         self.body_arrives.set()
         await self._may_read.wait()
+        if self._ended_workers:
+            self._ended_workers -= 1
+            return HTMLResponse(_ERROR_PAGE, 500, {"Connection": "close"})
         try:
             async with request.form(max_files=1000) as form:
                 parts = [part for part in form.getlist("files") if not isinstance(part, str)]
-                sent = [(part.filename or "", await part.read()) for part in parts]
+                named = [(name_at_django(part.filename or ""), part) for part in parts]
+                sent = [(name, await part.read()) for name, part in named if name]
         except ClientDisconnect:
             self.cut_posts += 1
             return Response(status_code=400)
@@ -217,6 +231,13 @@ class FakeDooritoForm:
         return f"<div><h3>Upload Results<span>{head}</span></h3><ul>{''.join(lines)}</ul></div>"
 
 
+def name_at_django(name: str) -> str:
+    """Return what MultiPartParser.sanitize_file_name of Django 5.2 makes of a name; "" where it leaves the file out."""
+    last = unescape(name).rsplit("/")[-1].rsplit("\\")[-1]
+    kept = "".join(letter for letter in last if letter.isprintable())
+    return "" if kept in {"", ".", ".."} else kept
+
+
 async def _not_found(_request: Request, _error: Exception) -> Response:
     return HTMLResponse(PAGE, 404)
 
@@ -226,5 +247,6 @@ def _error(text: str) -> str:
 
 
 def _line(name: str, word: str, right: str) -> str:
-    icon = f'<svg class="w-4 h-4 text-{word}-500"><path d="M9 12" /></svg>'
-    return f"<li><div>{icon}<span>{escape(name)}</span></div>\n<div class='text-xs'>\n{right}\n</div></li>"
+    icon = f'<svg class="w-4 h-4 shrink-0\n          text-{word}-500\n          "><path d="M9 12" /></svg>'
+    name = f'<span class="text-sm text-neutral-700 truncate">{escape(name)}</span>'
+    return f"<li>\n<div>{icon}\n{name}\n</div>\n<div class='text-xs'>\n{right}\n</div></li>"

@@ -84,12 +84,13 @@ async def form_house_of(
     home: Path, url: str, user: str, password: str, *, parcel: ParcelLimits = PARCEL
 ) -> AsyncIterator[House]:
     """A program whose only server is the form."""
-    line = FormLine(Account(Endpoint(url, user=user, password=password)), patience_s=5.0)
+    clock = TestClock()
+    line = FormLine(Account(Endpoint(url, user=user, password=password), now=clock.now), patience_s=5.0)
 
     async def connect(_profile_id: str) -> RemoteServer:
         return line.connect()
 
-    async with open_house(home, connect, TestClock(), parcel=parcel) as house:
+    async with open_house(home, connect, clock, parcel=parcel) as house:
         yield house
 
 

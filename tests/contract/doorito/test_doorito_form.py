@@ -122,6 +122,57 @@ async def test_names_arrive_as_they_are_and_twins_are_told_apart(
     assert sorted(name for name, _ in form.files) == sorted(names)
 
 
+async def test_what_the_server_makes_of_a_name_is_said(form: FakeDooritoForm, tmp_path: Path) -> None:
+    """Django reads HTML's references in names, takes what is after a backslash, and drops what cannot be printed."""
+    folder = tmp_path / "Photos"
+    folder.mkdir()
+    for name in (
+        "a&amp;b.txt",
+        'say "hi" &lt.txt',
+        "in\\out.txt",
+        "new\nline.txt",
+        "\u202eback.txt",
+        "two  ones.txt",
+    ):
+        (folder / name).write_bytes(b"12345")
+    async with form_house_of(tmp_path / "home", form.url, form.user, form.password) as house:
+        batch = house.drop(folder)
+        await until(lambda: not batch.scanning)
+        await house.over(batch)
+        seen = {name: words for name, (_, words) in told(house, batch).items() if words != FOR_A_DAY}
+    assert seen == {
+        name: f"Arrived, stored as {stored}. This server deletes it after 24 hours."
+        for name, stored in (
+            ("in\\out.txt", "out.txt"),
+            ("new\nline.txt", "new%0Aline.txt"),
+            ("\u202eback.txt", "back.txt"),
+        )
+    }
+    assert {name for name, _ in form.files} >= {"a&amp;b.txt", 'say "hi" &lt.txt', "two  ones.txt"}
+
+
+@pytest.mark.parametrize("name", ["end\\", "dots\\..", "\u202e"])
+async def test_a_name_of_which_nothing_is_left_is_never_sent(
+    form: FakeDooritoForm, tmp_path: Path, name: str
+) -> None:
+    """The server leaves such a file out without a word, and then no line of its answer can be believed."""
+    make_files(tmp_path / "Photos", [10])
+    (tmp_path / "Photos" / name).write_bytes(b"12345")
+    async with form_house_of(tmp_path / "home", form.url, form.user, form.password) as house:
+        batch = house.drop(tmp_path / "Photos")
+        await until(lambda: not batch.scanning)
+        await house.over(batch)
+        seen = told(house, batch)
+    assert seen == {
+        "f0": (S.COMPLETED, FOR_A_DAY),
+        name: (
+            S.FAILED,
+            "The server does not accept this name: nothing is left of the name at this server. "
+            "Rename the file and drop it again.",
+        ),
+    }
+
+
 async def test_three_hundred_files_arrive_in_thirty_forms(form: FakeDooritoForm, tmp_path: Path) -> None:
     async with form_house_of(tmp_path / "home", form.url, form.user, form.password) as house:
         batch = await dropped(house, tmp_path / "Photos", [100 + n for n in range(300)])
@@ -329,6 +380,26 @@ async def test_a_form_that_was_cut_in_its_middle_is_sent_again(form: FakeDoorito
         await house.over(batch)
         assert told(house, batch) == {"f0": (S.COMPLETED, FOR_A_DAY)}
     assert form.posts == [["f0"]]
+
+
+@pytest.mark.parametrize("after_s, forms", [(1, [["f0", "f1"]]), (30, [["f0"], ["f1"]])])
+async def test_a_worker_that_is_ended_in_the_middle_has_stored_nothing(
+    form: FakeDooritoForm, tmp_path: Path, after_s: int, forms: list[list[str]]
+) -> None:
+    """A form that took too long goes in halves; one that broke off soon goes again as it was."""
+    async with form_house_of(tmp_path / "home", form.url, form.user, form.password) as house:
+        form.stops_reading()
+        form.ends_its_worker()
+        batch = await dropped(house, tmp_path / "Photos", [15_000_000] * 2)
+        await form.body_arrives.wait()
+        house.clock.turn(after_s)
+        form.reads_again()
+        await until(lambda: bool(house.clock.sleepers) or len(form.posts) == 2)
+        if house.clock.sleepers:
+            await house.clock.advance(2)
+        await house.over(batch)
+        assert set(told(house, batch).values()) == {(S.COMPLETED, FOR_A_DAY)}
+    assert sorted(form.posts) == forms
 
 
 # Cancel: there is none
