@@ -29,6 +29,7 @@ from app.remote.base import (
     DeleteServer,
     FindServer,
     ManyBatchServer,
+    ParcelServer,
     RemoteFile,
     RemoteServer,
     RemoteState,
@@ -240,6 +241,8 @@ class Verdicts:
                 now.verdicts[transfer.id] = Verdict(CancelEnding.CANCELLED, "")
             elif transfer.begun_at is not None:
                 now.verdicts[transfer.id] = Verdict(CancelEnding.HERE_ONLY, "")
+            elif isinstance(now.server, ParcelServer):  # bytes went without an id, in a request that was cut
+                now.verdicts[transfer.id] = Verdict(CancelEnding.HERE_ONLY, NOTHING_STORED)
 
     async def _roll_back(self, now: _Round) -> None:
         """Delete what was stored all the same, and believe the look after that."""

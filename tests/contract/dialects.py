@@ -300,7 +300,7 @@ CASES = (
         arrived=_FOR_A_DAY,
         renames=name_at_django,
         own_words={
-            "cancelled": "Cancelled before anything was sent.",
+            "cancelled": _NOTHING_STORED,
             "cut": _NOBODY_KNOWS,
             "expired": (TransferState.COMPLETED, _FOR_A_DAY),
             "lost": _NOBODY_KNOWS,

@@ -16,6 +16,7 @@ from tests.support.doorito_sender import form_house_of, told
 from tests.support.engine_house import House, make_files
 
 S, E, K = TransferState, CancelEnding, FailureKind
+NOTHING_STORED = "Cancelled here only: this server has no cancel. Nothing had been stored."
 FOR_A_DAY = "Arrived. This server deletes it after 24 hours."
 NOBODY_KNOWS = (
     "Nobody can know whether it arrived: the answer was lost, and this server cannot be asked. "
@@ -417,7 +418,7 @@ async def test_a_cancel_in_the_middle_leaves_nothing_and_the_others_go(
         await house.over(batch)
         seen = told(house, batch)
     assert seen == {
-        "f0": (S.CANCELLED, "Cancelled before anything was sent."),
+        "f0": (S.CANCELLED, NOTHING_STORED),
         "f1": (S.COMPLETED, FOR_A_DAY),
     }
     assert form.posts == [["f1"]]
