@@ -224,6 +224,22 @@ def test_socket_io_wants_a_valid_cookie(server: ServerProcess, cookies: dict[str
     assert (json.loads(polled.partition("\x1e")[0][2:]), heard) == ({"message": why}, [{"message": why}])
 
 
+def test_an_upgrade_that_a_proxy_has_cut_short_is_refused_and_no_error(server: ServerProcess) -> None:
+    """Connection is the way's own header and does not pass; some proxies let Upgrade through all the same."""
+    path = f"{PREFIX}/socket.io/"
+    with httpx.Client(base_url=server.url, params={"EIO": "4"}) as by_hand:
+        sid = json.loads(by_hand.get(path, params={"transport": "polling"}).text[1:])["sid"]
+        answers = [
+            by_hand.get(path, params={"transport": "websocket", **known}, headers={"Upgrade": "websocket"})
+            for known in ({}, {"sid": sid})
+        ]
+    said = [(answer.status_code, answer.json()) for answer in answers]
+    assert (said, "ERROR" in server.log) == (
+        [(400, "Invalid websocket upgrade"), (400, "Invalid transport")],
+        False,
+    )
+
+
 async def refusals(server: ServerProcess, cookies: dict[str, str]) -> list[Any]:
     heard: list[Any] = []
     listener = socketio.AsyncClient(reconnection=False)

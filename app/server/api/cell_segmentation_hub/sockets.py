@@ -8,6 +8,7 @@ from typing import Any
 
 import socketio
 from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.server.api.cell_segmentation_hub import projects
 from app.server.core import Core
@@ -28,7 +29,7 @@ class Sockets:
         self._server = socketio.AsyncServer(
             async_mode="asgi", cors_allowed_origins=[], logger=_QUIET, engineio_logger=_QUIET
         )
-        self.app = socketio.ASGIApp(self._server, socketio_path="")
+        self.app = _upgrading_sockets_only(socketio.ASGIApp(self._server, socketio_path=""))
         self.cancels: dict[str, Wish] = {}
         """What `operation:cancel` does, by its operationType."""
         self.stats: Callable[[str, str], Awaitable[dict[str, Any]]] | None = None
@@ -119,6 +120,17 @@ class Sockets:
     async def close(self) -> None:
         """End all connections."""
         await self._server.shutdown()
+
+
+def _upgrading_sockets_only(app: ASGIApp) -> ASGIApp:
+    """A proxy that strips `Connection` may leave `Upgrade`: plain HTTP, of which socket.io would try to make a WebSocket."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"upgrade"]}
+        await app(scope, receive, send)
+
+    return serve
 
 
 def _known(asked: Mapping[str, Any]) -> dict[str, Any]:
