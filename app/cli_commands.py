@@ -97,8 +97,9 @@ async def status(args: Namespace, output: Output) -> int:
         now = time.time()
         batches = await session.manager.batches()
         if args.batch is None:
-            lines = [_batch_line(batch, now) for batch in batches] or ["Nothing has been uploaded yet."]
-            output.result({"batches": [batch_json(batch, now) for batch in batches]}, lines)
+            lines = [line for batch in batches for line in await _batch_lines(session, batch, now)]
+            listed = {"batches": [batch_json(batch, now) for batch in batches]}
+            output.result(listed, lines or ["Nothing has been uploaded yet."])
             return ALL_WELL
         batch = find_batch(batches, args.batch)
         if batch is None:
@@ -299,6 +300,16 @@ def _left_out(batch: BatchView) -> list[tuple[str, int]]:
 
 def _name(batch: BatchView, row: TransferView | None) -> str:
     return printable(path_of(row) if row else batch.name)
+
+
+async def _batch_lines(session: Session, batch: BatchView, now: float) -> list[str]:
+    """Return the line of a batch, and below it why it waits, if it does: that is in the journal file by file."""
+    lines = [_batch_line(batch, now)]
+    if batch.files.get(_S.WAITING):
+        rows = await session.manager.transfers(batch.id)
+        stopped = next((row for row in rows if row.state is _S.WAITING and row.failure), None)
+        lines += [f"{'':8}  {printable(what_happened(stopped, now))}"] if stopped else []
+    return lines
 
 
 def _batch_line(batch: BatchView, now: float) -> str:

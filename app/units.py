@@ -83,6 +83,13 @@ def exact_time(at: float) -> str:
     return clock_text(time.localtime(at))
 
 
+def time_text(at: float, now: float) -> str:
+    """Return a coming moment in local time, to the minute and not too early: "14:05", "00:05 on 22 Nov 2026"."""
+    local = time.localtime(math.ceil(at / _MINUTE) * _MINUTE)
+    text = f"{local.tm_hour:02}:{local.tm_min:02}"
+    return text if local[:3] == time.localtime(now)[:3] else f"{text} on {_date(local)}"
+
+
 def clock_text(shown: time.struct_time) -> str:
     """Return what a calendar and a clock show, wherever they stand: "21 Nov 2026, 03:31:02"."""
     return f"{_date(shown)}, {shown.tm_hour:02}:{shown.tm_min:02}:{shown.tm_sec:02}"

@@ -303,8 +303,8 @@ def _what(failure: Failure) -> str:
 
 
 def _reason(failure: Failure) -> str:
-    """Return why a server takes nothing now, where it says so in a short plain sentence and not just by its status."""
-    said = " ".join(failure.detail.split()).rstrip(".")
+    """Return why a server takes nothing now, where it says so in a short plain sentence (its first) and not just by its status."""
+    said = " ".join(failure.detail.split()).partition(". ")[0].rstrip(".")
     is_plain = len(said) <= _LONGEST_REASON and _PLAIN.fullmatch(said)
     return said if is_plain and said.casefold() != _PHRASES.get(failure.http_status or 0) else ""
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from app.domain.failure import Failure
 from app.domain.state import RUNNING, SENDING, BatchState, CancelEnding, TransferState
 
 _S = TransferState
@@ -141,7 +142,8 @@ class BatchView:
 
     ``left_s`` is an honest range (soonest, latest), or None where nothing sensible can be said. ``files`` counts the
     transfers by state. ``progress`` (0 to 1) is what has arrived, also of files under way; ``done_share``,
-    ``failed_share`` and ``cancelled_share`` are what is over, by bytes (by files if all are empty).
+    ``failed_share`` and ``cancelled_share`` are what is over, by bytes (by files if all are empty). ``trouble`` is what its
+    server is in, while the batch waits for it.
     """
 
     id: str
@@ -168,3 +170,4 @@ class BatchView:
     answer: str
     folder: str | None
     target: str | None = None
+    trouble: Failure | None = None

@@ -171,12 +171,13 @@ class ProgressLedger:
             created_at=batch.created_at,
             started_at=batch.started_at,
             finished_at=batch.finished_at,
-            retry_at=_retry_at(state, gate),
+            retry_at=gate.until if gate and state is BatchState.WAITING else None,
             report=batch.report,
             ending=batch.ending,
             answer=batch.answer,
             folder=batch.remote_folder,
             target=batch.target,
+            trouble=gate.failure if gate and state is BatchState.WAITING else None,
         )
 
 
@@ -202,7 +203,3 @@ def _progress(batch: Batch, total_bytes: int, total_files: int) -> float:
     if total_bytes and batch.counts.files[_S.COMPLETED] < total_files:
         return min(0.999, batch.done_bytes / total_bytes)
     return batch.counts.files[_S.COMPLETED] / total_files if total_files else 0.0
-
-
-def _retry_at(state: BatchState, gate: Gate | None) -> float | None:
-    return gate.until if gate and state is BatchState.WAITING else None

@@ -143,9 +143,10 @@ def refusal(outgoing: Outgoing) -> Failure | None:
 
 
 def failure(answer: Answer, now: float) -> Failure:
-    """Return what an answer stands for. Its sentences are half Czech, half English: its code is told instead (§1)."""
+    """Return what an answer stands for. Its sentences are half Czech, half English: its code is told instead (§1), and of a limit,
+    which has none, the status."""
     found = failure_of(answer, now)
-    if not answer.code:
+    if not answer.code and found.kind is not _K.BUSY:
         return found
     # Without words of ours the status alone is told: str(status) is what app.words leaves out.
     return replace(found, detail=_SAYS.get(answer.code, str(answer.status)))

@@ -143,7 +143,16 @@ def refusal(answer: Answer, now: float) -> TransferError:
     wait_s = failure.retry_after_s
     if wait_s is None and limit is not None:
         wait_s = limit[1] / 4  # its window is fixed, and began we do not know when
+    if limit is not None:
+        return TransferError(busy(limit, "request", wait_s, answer.status))
     return TransferError(Failure(_K.BUSY, failure.detail, answer.status, wait_s))
+
+
+def busy(limit: tuple[int, float], what: str, wait_s: float | None, status: int | None = None) -> Failure:
+    """Return the failure that waits until the next one is taken: "the server takes 5 uploads an hour"."""
+    most, window_s = limit
+    per = {60.0: "a minute", 3600.0: "an hour", 86400.0: "a day"}.get(window_s, f"in {window_s:.0f} s")
+    return Failure(_K.BUSY, f"the server takes {most} {what}{'' if most == 1 else 's'} {per}", status, wait_s)
 
 
 # Batches and files

@@ -7,8 +7,9 @@ Ours is a rolling window over the times of the answers, which is never shorter.
 from collections.abc import Callable
 from typing import Any
 
-from app.domain.failure import Failure, FailureKind, TransferError
+from app.domain.failure import TransferError
 from app.remote.account import Notes
+from app.remote.vuemantics_fields import busy
 
 MOST_POSTS = 5
 WINDOW_S = 3600.0
@@ -30,8 +31,7 @@ class Posts:
         to wait, if the server would refuse it."""
         wait_s = self.wait_s()
         if wait_s > 0:
-            most, window_s = self._limit()
-            raise TransferError(busy(most, window_s, wait_s))
+            raise TransferError(busy(self._limit(), "upload", wait_s))
         mark = self._now()
         self._change(**{_POSTS: [*self._posts(), mark]})
         return mark
@@ -115,12 +115,6 @@ class Posts:
 
     def _change(self, **values: object) -> None:
         self._notes.write({**self._notes.read(), **values})
-
-
-def busy(most: int, window_s: float, wait_s: float) -> Failure:
-    """Return the failure that waits for the next place."""
-    per = {60.0: "a minute", 3600.0: "an hour", 86400.0: "a day"}.get(window_s, f"in {window_s:.0f} s")
-    return Failure(FailureKind.BUSY, f"it takes {most} uploads {per}", retry_after_s=wait_s)
 
 
 def _without(times: list[float], mark: float) -> list[float]:

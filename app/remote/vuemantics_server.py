@@ -7,7 +7,7 @@ send_parcel ──► begun earlier? find ──► place in the hour? ──►
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.domain.failure import CancelledElsewhereError, Failure, FailureKind, TransferError
 from app.remote.answer import Answer
@@ -32,6 +32,7 @@ from app.remote.vuemantics_fields import (
     MOST_FILES,
     BatchRecord,
     batch_row,
+    busy,
     limit_in,
     matched,
     media_type_of,
@@ -221,7 +222,11 @@ class VuemanticsServer:
         asked_to_wait = error.failure.retry_after_s if answer.headers.get("retry-after") else None
         if status in (420, 429) and (limit or asked_to_wait is not None):
             wait_s = posts.refused(mark, limit, asked_to_wait)
-            return TransferError(Failure(_K.BUSY, error.failure.detail, status, wait_s))
+            return TransferError(
+                busy(limit, "upload", wait_s, status)
+                if limit
+                else replace(error.failure, retry_after_s=wait_s)
+            )
         if status == 409 and _names_batch(
             answer
         ):  # cancelled from elsewhere while it was sent: our server can

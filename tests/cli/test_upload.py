@@ -1,7 +1,9 @@
 """Stories of the command line: real processes, the real embedded server, real files."""
 
+import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import ROOT, Cli
+from tests.support.front import Door, Front, reply
 from tests.support.server import ServerProcess
 from tests.support.waiting import eventually
 
@@ -228,3 +231,23 @@ def test_a_damaged_journal_is_said_and_does_not_stop_the_upload(cli: Cli) -> Non
     (cli.home / "journal.sqlite3").write_bytes(b"nonsense" * 1000)
     code, _, err = cli.run("upload", "Photos")
     assert (code, "It was set aside as" in err, len(list(cli.home.glob("journal-corrupt-*")))) == (0, True, 1)
+
+
+async def test_a_server_that_takes_no_more_now_is_quoted_with_the_time_when_it_goes_on(
+    cli: Cli, server: ServerProcess
+) -> None:
+    cli.make("Photos", {"a.jpg": b"hello"})
+    busy = reply(429, '{"detail": "The server takes 5 uploads an hour."}', "Retry-After: 3600")
+    async with Front(server.url) as front:
+        front.plan(Door("POST", "/files"), busy)
+        token = {"UPHAUL_TOKEN": server.token}
+        upload = cli.start("upload", "Photos", "--server", front.url, env=token)
+        said = ""
+        async with asyncio.timeout(20):
+            while "goes on at" not in said:
+                _, said, _ = await asyncio.to_thread(cli.run, "status")
+        upload.terminate()
+        await asyncio.to_thread(upload.communicate, None, 20)
+    why = re.compile(r" {10}The server takes 5 uploads an hour; Uphaul goes on at \d\d:\d\d( on .+)?\.")
+    batch, reason = said.splitlines()
+    assert ("Photos" in batch, bool(why.fullmatch(reason))) == (True, True)

@@ -98,7 +98,7 @@ _RENEWED = (
     "Trying again in 1 s.",
 )
 _UNNOTICED = (TransferState.COMPLETED, "Arrived.")
-_A_MINUTE = (TransferState.WAITING, "The server is busy (503). Trying again in 1 min.")
+_A_MINUTE = (TransferState.WAITING, "The server is busy (503): Later. Trying again in 1 min.")
 _STOPPED = (TransferState.CANCELLED, "Cancelled at the server, from another program.")
 _NOTHING_STORED = "Cancelled here only: this server has no cancel. Nothing had been stored."
 _PERHAPS_A_PART = (
@@ -134,7 +134,15 @@ _VUEMANTICS: Mapping[str, Any] = {
     "empty": _EMPTY,
     "expired": _RENEWED,
 }
-_HUB: dict[str, Any] = {"403": _NOT_YOURS, "empty": _IS_EMPTY, "expired": _RENEWED}
+_HUB: dict[str, Any] = {
+    **{
+        status: (TransferState.WAITING, f"The server is busy ({status}). Trying again in {after}.")
+        for status, after in (("420", "1 s"), ("429", "7 s"), ("503", "1 s"))
+    },
+    "403": _NOT_YOURS,
+    "empty": _IS_EMPTY,
+    "expired": _RENEWED,
+}
 _DIRECTDRIVE: Mapping[str, Any] = {"empty": _NO_EMPTY, "expired": _UNNOTICED, "503": _A_MINUTE}
 
 _FORM = Door("POST", "/app/upload/")

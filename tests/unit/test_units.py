@@ -1,12 +1,22 @@
 """Sizes, durations and moments as a person reads them."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.units import ago_text, count_text, duration_text, exact_time, left_text, size_text, speed_text
+from app.units import (
+    ago_text,
+    count_text,
+    duration_text,
+    exact_time,
+    left_text,
+    size_text,
+    speed_text,
+    time_text,
+)
 
 DAY = 24 * 3600
 
@@ -81,3 +91,18 @@ def test_counts_and_speeds() -> None:
         "1,204 files",
         "94.3 MB/s",
     )
+
+
+@pytest.mark.parametrize(
+    "later_s, text",
+    [
+        (0, "23:50"),
+        (0.5, "23:51"),
+        (540, "23:59"),
+        (600, "00:00 on 22 Nov 2026"),
+        (661, "00:02 on 22 Nov 2026"),
+    ],
+)
+def test_a_coming_moment_is_told_to_the_minute_and_not_too_early(later_s: float, text: str) -> None:
+    ten_to_midnight = time.mktime((2026, 11, 21, 23, 50, 0, 0, 0, -1))
+    assert time_text(ten_to_midnight + later_s, ten_to_midnight) == text

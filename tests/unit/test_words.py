@@ -12,9 +12,11 @@ from app.domain.paths import SkipReason
 from app.domain.state import BatchState, CancelEnding, TransferState
 from app.domain.transfer import TransferView
 from app.engine.verdicts import GOES_ON, NOTHING_SENT, NOTHING_STORED, ROLLED_BACK, STAYS, STORED
+from app.units import time_text
 from app.words import (
     batch_ended,
     batch_state_text,
+    batch_state_tip,
     cancel_summary,
     ending_text,
     failure_text,
@@ -98,6 +100,45 @@ def test_every_transfer_state_can_be_asked_what_happened() -> None:
             a_transfer(S.WAITING, failure=Failure(FailureKind.BUSY, http_status=429), retry_at=NOW + 40),
             "The server is busy (429). Trying again in 40 s.",
         ),
+        *(
+            (
+                a_transfer(S.WAITING, failure=Failure(FailureKind.BUSY, detail, status), retry_at=NOW + 40),
+                f"{words} Trying again in 40 s.",
+            )
+            for detail, status, words in (
+                ("Slow down. Please!", 429, "The server is busy (429): Slow down."),
+                (
+                    "all places for uploads are taken",
+                    None,
+                    "The server is busy: all places for uploads are taken.",
+                ),
+                (
+                    "The server is stopping; what arrived is kept.",
+                    503,
+                    "The server is stopping; what arrived is kept.",
+                ),
+                *(
+                    (noise, 503, "The server is busy (503).")
+                    for noise in (
+                        "503 Service Unavailable",
+                        "service unavailable.",
+                        "<h1>nginx</h1>",
+                        "RATE_LIMIT_EXCEEDED",
+                        '{"retry": 5}',
+                        "",
+                        "x" * 121,
+                    )
+                ),
+            )
+        ),
+        (
+            a_transfer(
+                S.WAITING,
+                failure=Failure(FailureKind.BUSY, "the server takes 5 uploads an hour"),
+                retry_at=NOW + 3000.5,
+            ),
+            f"The server takes 5 uploads an hour; Uphaul goes on at {time_text(NOW + 3000.5, NOW)}.",
+        ),
         (
             a_transfer(S.FAILED, failure=Failure(FailureKind.TOO_LARGE, limit_bytes=2_000_000_000)),
             "Too large for this server (limit 2.0 GB). Send a smaller file, or ask who runs the server for more.",
@@ -165,6 +206,7 @@ def test_what_happened_reads_like_this(transfer: TransferView, text: str) -> Non
         (a_batch(B.PARTIAL, {S.COMPLETED: 117, S.FAILED: 3}), "3 failed"),
         (a_batch(B.FAILED, {S.FAILED: 1204}), "1,204 failed"),
         (a_batch(B.WAITING, retry_at=NOW + 40), "Trying again in 40 s"),
+        (a_batch(B.WAITING, retry_at=NOW + 600), f"Uphaul goes on at {time_text(NOW + 600, NOW)}"),
         (a_batch(B.WAITING), "Waiting"),
         (a_batch(B.COMPLETED, {S.COMPLETED: 0}), "Nothing to upload"),
         (a_batch(B.CANCELLED, ending=CancelEnding.CLEANUP_PENDING), "Cancelled, clean-up pending"),
@@ -172,6 +214,28 @@ def test_what_happened_reads_like_this(transfer: TransferView, text: str) -> Non
 )
 def test_a_batch_says_what_a_person_wants_to_know(batch: BatchView, text: str) -> None:
     assert batch_state_text(batch, NOW) == text
+
+
+@pytest.mark.parametrize(
+    "batch, text",
+    [
+        (
+            a_batch(
+                B.WAITING,
+                retry_at=NOW + 40,
+                trouble=Failure(FailureKind.BUSY, "the server takes 5 uploads an hour"),
+            ),
+            "The server takes 5 uploads an hour. Trying again in 40 s.",
+        ),
+        (
+            a_batch(B.WAITING, trouble=Failure(FailureKind.SIGN_IN, http_status=401)),
+            "The server asks you to sign in (401). Sign in again, then resume.",
+        ),
+        (a_batch(B.PAUSED), "Paused"),
+    ],
+)
+def test_a_batch_that_waits_says_why(batch: BatchView, text: str) -> None:
+    assert batch_state_tip(batch, NOW) == text
 
 
 @pytest.mark.parametrize(

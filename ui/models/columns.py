@@ -200,6 +200,7 @@ BATCH_COLUMNS: tuple[Column[BatchView], ...] = (
         Cell.STATE,
         live=True,
         ticks=True,
+        tip=words.batch_state_tip,
     ),
     Column(
         "files",

@@ -114,7 +114,9 @@ async def test_busy_storage_is_left_alone_for_a_minute(newest: FakeDirectDrive, 
         await house.clock.advance(60)
         await house.over(batch)
         assert house.states(batch) == {"f0": S.COMPLETED}
-    assert words == "The server is busy (503). Trying again in 1 min."
+    assert words == (
+        "The server is busy (503): All storage accounts are currently busy or unavailable. Trying again in 1 min."
+    )
 
 
 async def test_a_place_that_is_taken_is_waited_for(fake: FakeDirectDrive, tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ async def test_a_place_that_is_taken_is_waited_for(fake: FakeDirectDrive, tmp_pa
         await house.clock.advance(10)
         await house.over(batch)
         assert house.states(batch) == {"f0": S.COMPLETED}
-    assert words.startswith("The server is busy")
+    assert words.startswith(("The server is busy: ", "The server takes no upload at this moment."))
     assert fake.asked("initiate") == 1
 
 

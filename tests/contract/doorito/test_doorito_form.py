@@ -286,7 +286,7 @@ async def test_a_form_that_is_always_taken_for_forged_is_said(form: FakeDooritoF
         ("token_revoked", "Arrived."),
         ("page_not_found", "No upload server answers at this address (404)."),
         ("wrong_offset", "The server and Uphaul did not agree on how the file stands (409): Elsewhere."),
-        ("rate_limited", "The server is busy (429)."),
+        ("rate_limited", "The server is busy (429): Slow down."),
         ("forbidden", "Your account may not upload to this server (403): Not you."),
         ("nginx_400", "The server did not accept the file (400)."),
     ],

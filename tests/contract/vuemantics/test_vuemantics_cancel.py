@@ -182,7 +182,7 @@ async def test_a_list_asked_for_too_often_is_busy(courier: Courier, fake: FakeVu
     failure = caught.value.failure
     assert (failure.kind, failure.detail, failure.http_status, failure.retry_after_s) == (
         K.BUSY,
-        "30 per 1 minute",
+        "the server takes 30 requests a minute",
         429,
         15.0,
     )

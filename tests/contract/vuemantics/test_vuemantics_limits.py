@@ -33,7 +33,7 @@ async def test_the_sixth_post_of_an_hour_waits_before_a_byte_is_sent(
     asked = len(fake.requests)
     failure = await failure_of(courier)
     assert (failure, fake.requests[asked:]) == (
-        Failure(K.BUSY, "it takes 5 uploads an hour", retry_after_s=HOUR_S - 300 + 1),
+        Failure(K.BUSY, "the server takes 5 uploads an hour", retry_after_s=HOUR_S - 300 + 1),
         [],
     )
     clock.now += failure.retry_after_s or 0.0
@@ -68,7 +68,7 @@ async def test_somebody_elses_posts_of_the_same_account_are_learnt_from_the_text
     asked = len(fake.requests)
     again = await failure_of(courier)
     assert (refused, again.retry_after_s, fake.requests[asked:]) == (
-        Failure(K.BUSY, "5 per 1 hour", 429, HOUR_S / 6 + 1),
+        Failure(K.BUSY, "the server takes 5 uploads an hour", 429, HOUR_S / 6 + 1),
         HOUR_S / 6 + 1,
         [],
     )

@@ -12,6 +12,7 @@ from app.engine.engine import Limits
 from app.remote.account import Account, Endpoint, ForgetfulNotes, Notes
 from app.remote.base import ParcelLimits, RemoteServer
 from app.remote.vuemantics import VuemanticsLine
+from app.units import time_text
 from app.words import what_happened
 from tests.support.clock import TestClock, until
 from tests.support.engine_house import House, open_house
@@ -162,6 +163,7 @@ async def test_the_sixth_parcel_of_the_hour_waits_with_its_time_and_then_goes(
 ) -> None:
     """rate_limit_text, kept by our own clock"""
     async with house_of(tmp_path, fake, clock, files=1) as house:
+        began = clock.now()
         batch = house.drop(photos(tmp_path / "Photos", **{f"f{number}": b"x" for number in range(6)}))
         await house.reach(batch, S.COMPLETED, 5)
         await house.reach(batch, S.WAITING)
@@ -170,7 +172,8 @@ async def test_the_sixth_parcel_of_the_hour_waits_with_its_time_and_then_goes(
         await clock.advance(3602)
         await house.over(batch)
         assert house.view(batch).state is BatchState.COMPLETED
-    assert (waiting, posts, len(fake.stored())) == ("The server is busy. Trying again in 1 h.", 5, 6)
+    said = f"The server takes 5 uploads an hour; Uphaul goes on at {time_text(began + 3601, began)}."
+    assert (waiting, posts, len(fake.stored())) == (said, 5, 6)
 
 
 async def test_an_answer_that_was_lost_makes_no_second_copy(

@@ -8,6 +8,7 @@ from app.remote.base import Outgoing, RemoteState
 from app.remote.vuemantics_fields import (
     batch_record,
     batch_row,
+    busy,
     limit_in,
     matched,
     media_type_of,
@@ -85,6 +86,17 @@ def test_limits_are_read_from_their_text(text: str, limit: tuple[int, float] | N
 
 
 @pytest.mark.parametrize(
+    "limit, words",
+    [
+        ((5, 3600.0), "the server takes 5 uploads an hour"),
+        ((1, 7200.0), "the server takes 1 upload in 7200 s"),
+    ],
+)
+def test_a_limit_is_told_in_words(limit: tuple[int, float], words: str) -> None:
+    assert busy(limit, "upload", 60.0).detail == words
+
+
+@pytest.mark.parametrize(
     "status, total, good, bad, state, message",
     [
         ("pending", 3, 0, 0, RemoteState.PROCESSING, "waits for the server's worker"),
@@ -114,7 +126,7 @@ def test_a_batch_in_the_list(
         "error_message": None,
     }
     row = batch_row(batch_record(record))
-    assert (row.state, row.message, row.share, row.created) == (state, message, 1.0, "2026-11-21 01:36:37")
+    assert (row.state, row.message, row.share, row.created) == (state, message, 1.0, record["created_at"])
 
 
 @pytest.mark.parametrize(
