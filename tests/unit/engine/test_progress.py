@@ -121,9 +121,15 @@ def test_speed_and_time_left_come_from_what_moved() -> None:
 )
 def test_what_is_queued_waits_when_its_server_is_in_trouble(link: Link, state: BatchState) -> None:
     desk = Desk(10)
-    desk.ledger.gates["p"] = Gate(link=link, until=140.0)
+    why = Failure(FailureKind.BUSY, "the server takes 5 uploads an hour")
+    desk.ledger.gates["p"] = Gate(link=link, until=140.0, failure=why)
     view = desk.ledger.view(desk.batch)
-    assert (view.state, view.retry_at) == (state, 140.0 if state is B.WAITING else None)
+    waits = state is B.WAITING
+    assert (view.state, view.retry_at, view.trouble) == (
+        state,
+        140.0 if waits else None,
+        why if waits else None,
+    )
 
 
 def test_a_batch_is_named_after_its_server() -> None:
