@@ -8,32 +8,38 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from pathlib import Path
 
 from common import frozen
 from common.context import Context, lacking, only_on, settle
-from linux import tree
+from linux import libraries, tree
 
 RUNTIME = "UPHAUL_APPIMAGE_RUNTIME"
+TOOLS = ("mksquashfs", "as", "ld", "readelf", "strip")
+MAGIC, MAGIC_OFFSET_BYTES = b"AI\x02", 8
+"""What a runtime of type 2 has in its ELF header: file managers and menus know an AppImage by it."""
 APP_RUN = """\
 #!/bin/sh
-# What AppImage's runtime starts: the program, with its icons and menus where desktops look.
+# What AppImage's runtime starts. Its variables are no business of the browser or the file manager that the program starts.
 here=$(dirname "$(readlink -f "$0")")
-export XDG_DATA_DIRS="$here/usr/share:${{XDG_DATA_DIRS:-/usr/local/share:/usr/share}}"
+unset APPIMAGE APPDIR ARGV0 OWD
 exec "$here/usr/lib/{name}/{name}" "$@"
 """
 
 
 def obstacle(context: Context) -> str | None:
     """Say why it cannot be built here, or None."""
-    if reason := only_on("linux", "Linux") or frozen.obstacle() or lacking("mksquashfs", "as", "ld", "strip"):
+    if reason := only_on("linux", "Linux") or frozen.obstacle() or lacking(*TOOLS):
         return reason
-    if not Path(os.environ.get(RUNTIME, "")).is_file():
+    runtime = Path(os.environ.get(RUNTIME, ""))
+    if not runtime.is_file():
         return (
             f"AppImage's runtime (runtime-{platform.machine()}, from the releases of the AppImage project's "
             f"type2-runtime) is not here: download it, check its signature, and name it in {RUNTIME}."
         )
+    with runtime.open("rb") as content:
+        if not content.read(MAGIC_OFFSET_BYTES + len(MAGIC)).endswith(MAGIC):
+            return f"{RUNTIME} names {runtime}, which is no runtime of an AppImage of type 2."
     return None
 
 
@@ -51,7 +57,7 @@ def appdir(context: Context) -> Path:
     """Return the AppDir: it runs as it is, by its AppRun."""
     name = context.product.name
     root = context.folder("appimage", f"{context.product.title}.AppDir")
-    shutil.copytree(frozen.payload(context), root / "usr" / "lib" / name, symlinks=True)
+    libraries.copy_program(context, root / "usr" / "lib" / name)
     (root / "usr/bin").mkdir()
     (root / "usr/bin" / name).symlink_to(f"../lib/{name}/{name}")
     tree.share(context, root)
@@ -65,9 +71,9 @@ def appdir(context: Context) -> Path:
 
 
 def squashfs(context: Context, root: Path) -> Path:
-    """Return the AppDir as a squashfs that any runtime can mount. Its times are in SOURCE_DATE_EPOCH (Context.run)."""
+    """Return the AppDir as a squashfs that type2-runtime mounts. Its times are in SOURCE_DATE_EPOCH (Context.run)."""
     image = root.with_suffix(".squashfs")
     image.unlink(missing_ok=True)
-    options = "-noappend -root-owned -no-xattrs -quiet -no-progress -comp gzip".split()
+    options = "-noappend -root-owned -no-xattrs -quiet -no-progress -comp zstd".split()
     context.run(["mksquashfs", root, image, *options])
     return image

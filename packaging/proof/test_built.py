@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from common.context import Context
-from linux import appimage, flatpak
+from linux import appimage, flatpak, libraries
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,6 +108,7 @@ def test_the_bill_of_materials_names_what_is_frozen_in(unpacked: Path) -> None:
     assert frozen_in - named - {"uphaul"} == set()
 
 
+@pytest.mark.timeout(240)
 def test_the_appdir_runs_and_becomes_a_squashfs(unpacked: Path) -> None:
     context = Context.here(ROOT, unpacked / "usr/lib/uphaul")
     folder = appimage.appdir(context)
@@ -124,3 +126,59 @@ def test_flatpak_builder_understands_the_manifest(unpacked: Path, tmp_path: Path
         ["flatpak-builder", "--show-manifest", file], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert json.loads(done.stdout)["id"] == context.product.id
+
+
+def test_the_desktop_sees_all_of_the_flatpak(unpacked: Path, tmp_path: Path) -> None:
+    """Flatpak shows only what is named by the id; and a software centre finds the program before it is installed."""
+    context = Context.here(ROOT, unpacked / "usr/lib/uphaul")
+    flatpak.share(context, tmp_path)
+    share = tmp_path / "share"
+    files = [file for file in share.rglob("*") if file.is_file() and share / "app-info" not in file.parents]
+    menus = sorted((share / "applications").iterdir())
+    (catalogue,) = (share / "app-info/xmls").iterdir()
+    assert {file.name for file in files if not file.name.startswith(context.product.id)} == set()
+    assert judged("desktop-file-validate", *menus) == ""
+    assert [f"Icon={context.product.id}" in menu.read_text().splitlines() for menu in menus] == [True, True]
+    assert (
+        f'<launchable type="desktop-id">{context.product.id}.desktop<'
+        in gzip.decompress(catalogue.read_bytes()).decode()
+    )
+
+
+def library(file: Path, *needs: str, work: Path) -> None:
+    """Make an empty shared library that names others."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    empty = work / "empty.o"
+    subprocess.run(["as", "-o", empty, "/dev/null"], check=True)
+    named = [f"-l:{name}" for name in needs]
+    subprocess.run(
+        ["ld", "-shared", "-soname", file.name, "-o", file, empty, f"-L{file.parent}", f"-L{work}", *named],
+        check=True,
+    )
+
+
+def test_a_library_that_only_the_desktop_needs_is_left_out(tmp_path: Path) -> None:
+    payload = tmp_path / "payload"
+    internal = payload / "_internal"
+    library(internal / "libpcre2-8.so.0", work=tmp_path)
+    library(internal / "libglib-2.0.so.0", "libpcre2-8.so.0", work=tmp_path)
+    library(internal / "libsystemd.so.0", work=tmp_path)
+    library(internal / "libpython3.11.so.1.0", work=tmp_path)
+    library(internal / "libffi.so.8", work=tmp_path)
+    library(internal / "_ctypes.so", "libffi.so.8", "libglib-2.0.so.0", work=tmp_path)
+    library(payload / "uphaul", work=tmp_path)
+    libraries.copy_program(Context.here(ROOT, payload), tmp_path / "copy")
+    kept = sorted(file.name for file in (tmp_path / "copy/_internal").iterdir())
+    assert kept == ["_ctypes.so", "libffi.so.8", "libpython3.11.so.1.0"]
+
+
+@pytest.mark.parametrize(
+    ("head", "is_taken"),
+    [(b"\x7fELF\x02\x01\x01\x00AI\x02", True), (b"\x7fELF\x02\x01\x01\x00\x00\x00\x00", False)],
+)
+def test_a_runtime_is_known_by_its_first_bytes(
+    head: bytes, is_taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runtime").write_bytes(head)
+    monkeypatch.setenv(appimage.RUNTIME, str(tmp_path / "runtime"))
+    assert (appimage.obstacle(Context.here(ROOT)) is None) == is_taken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import subprocess
 import sys
 import tomllib
@@ -13,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 from common.context import Context, Product, Stop
-from linux import completions, flatpak, icu, man, tree
+from linux import appimage, completions, flatpak, icu, man, tree
 from linux.describe_parser import described
 
 from app import __version__
@@ -142,6 +143,52 @@ def test_the_flatpak_may_read_files_and_write_none(context: Context) -> None:
     arguments = flatpak.manifest(context)["finish-args"]
     assert isinstance(arguments, list)
     assert [word for word in arguments if word.startswith("--filesystem")] == ["--filesystem=host:ro"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="AppImages are for Linux")
+def test_what_an_appimage_starts_knows_nothing_of_it(tmp_path: Path) -> None:
+    program = tmp_path / "usr/lib/uphaul/uphaul"
+    tree.put(tmp_path / "AppRun", appimage.APP_RUN.format(name="uphaul"))
+    tree.put(program, '#!/bin/sh\necho "$# $1"\nenv\n')
+    (tmp_path / "AppRun").chmod(0o755)
+    program.chmod(0o755)
+    of_the_runtime = {"APPIMAGE": "a", "APPDIR": "b", "ARGV0": "c", "OWD": "d"}
+    done = subprocess.run(
+        [tmp_path / "AppRun", "a b", "c"],
+        env={"PATH": os.environ["PATH"], "LANG": "C", **of_the_runtime},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said, *variables = done.stdout.splitlines()
+    names = {line.partition("=")[0] for line in variables}
+    assert (said, "LANG" in names, names & set(of_the_runtime)) == ("2 a b", True, set())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a child inherits is read from /proc")
+def test_a_frozen_program_hands_nothing_of_its_own_to_what_it_starts() -> None:
+    """Not the folder of its libraries, not the bootloader's notes, no open file; what was set before is back."""
+    hook = ROOT / "packaging/common/clean_children.py"
+    code = (
+        f"import os, runpy; runpy.run_path({str(hook)!r}); "
+        'os.execvp("sh", ["sh", "-c", "ls /proc/self/fd | wc -l; env"])'
+    )
+    ours = {"LD_LIBRARY_PATH": "/ours", "LD_LIBRARY_PATH_ORIG": "/before", "_PYI_ARCHIVE_FILE": "/ours"}
+    read_end, write_end = os.pipe()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": os.environ["PATH"], **ours},
+        pass_fds=[read_end, write_end],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    os.close(read_end)
+    os.close(write_end)
+    files, *variables = done.stdout.splitlines()
+    left = sorted(line for line in variables if "LIBRARY" in line or "PYI" in line)
+    standard_and_the_list = 4
+    assert (int(files), left) == (standard_and_the_list, ["LD_LIBRARY_PATH=/before"])
 
 
 def test_build_says_for_each_target_whether_and_why_not() -> None:
