@@ -7,7 +7,9 @@ receive ──chunks──► block of 1 MiB ──► disk thread: write + hash
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -245,7 +247,8 @@ async def _receive(
     start_bytes, start_hash = partial.size_bytes, partial.hash.copy()
     try:
         try:
-            await reception.run(gatherer.gather(body), _watch(core, file, reception, partial, gatherer))
+            is_wanted = functools.partial(_is_wanted, core, file, partial, gatherer)
+            await reception.run(gatherer.gather(body), watch(core, reception, gatherer, is_wanted))
         finally:
             await gatherer.finish()
         await _obey(core, file, reception, partial)
@@ -268,10 +271,13 @@ async def _leave(core: Core, file: FileRecord, partial: Partial) -> None:
     core.hashes.keep(file.id, partial)
 
 
-async def _watch(
-    core: Core, file: FileRecord, reception: Reception, partial: Partial, gatherer: Gatherer
+async def watch(
+    core: Core,
+    reception: Reception,
+    gatherer: Gatherer,
+    is_wanted: Callable[[], Awaitable[bool]] | None = None,
 ) -> None:
-    """Every half second: does anybody want these bytes still, do they still come, is there room for them?"""
+    """Every half second: do these bytes still come, is there room for them, does anybody want them still?"""
     loop = asyncio.get_running_loop()
     seen_bytes, seen_at = 0, loop.time()
     while reception.stop_reason is None:
@@ -281,11 +287,16 @@ async def _watch(
         elif loop.time() - seen_at > core.config.stall_seconds:
             reception.stop(StopReason.STALLED)
         core.storage.require_room(0)
-        await gatherer.flush()  # a slow sender's bytes are safe, and seen, before they fill a block
-        if not await core.database.write(
-            files.progress, file.id, partial.size_bytes, core.now(), core.expires_at()
-        ):
+        if is_wanted is not None and not await is_wanted():
             reception.stop(StopReason.CANCELLED)
+
+
+async def _is_wanted(core: Core, file: FileRecord, partial: Partial, gatherer: Gatherer) -> bool:
+    """Write down how far a file is; return whether it still waits for its bytes."""
+    await gatherer.flush()  # a slow sender's bytes are safe, and seen, before they fill a block
+    return await core.database.write(
+        files.progress, file.id, partial.size_bytes, core.now(), core.expires_at()
+    )
 
 
 async def _finish(core: Core, file: FileRecord, partial: Partial, sha256: str | None) -> Appended:

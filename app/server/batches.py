@@ -315,11 +315,7 @@ def forget_stored(
     """Take a deleted file, and the jobs that were counted for it, out of the counters."""
     if batch_id is None:
         return
-    tx.execute(
-        update(batches)
-        .where(batches.c.id == batch_id)
-        .values(total_files=batches.c.total_files - 1, total_bytes=batches.c.total_bytes - size_bytes)
-    )
+    _forget_one(tx, batch_id, size_bytes)
     gone = JobCounts(-job_counts.total, -job_counts.completed, -job_counts.failed, -job_counts.cancelled)
     settle(tx, batch_id, now, Change(stored=-1, stored_bytes=-size_bytes, jobs=gone))
 
@@ -330,13 +326,14 @@ def forget_unstored(
     """Take a file that failed or was cancelled out of the counters."""
     if batch_id is None:
         return
-    tx.execute(
-        update(batches)
-        .where(batches.c.id == batch_id)
-        .values(total_files=batches.c.total_files - 1, total_bytes=batches.c.total_bytes - size_bytes)
-    )
+    _forget_one(tx, batch_id, size_bytes)
     failed = -1 if status is FileStatus.FAILED else 0
     settle(tx, batch_id, now, Change(failed=failed, cancelled=-1 - failed))
+
+
+def _forget_one(tx: Transaction, batch_id: str, size_bytes: int) -> None:
+    totals = {"total_files": batches.c.total_files - 1, "total_bytes": batches.c.total_bytes - size_bytes}
+    tx.execute(update(batches).where(batches.c.id == batch_id).values(totals))
 
 
 def cancel(tx: Transaction, owner: str, batch_id: str, by: str, now: str) -> BatchCancel:

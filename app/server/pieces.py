@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.server.appending import CHECKPOINT_SECONDS, STOPPED, Body, Gatherer
+from app.server.appending import STOPPED, Body, Gatherer, watch
 from app.server.core import Core
 from app.server.partial import Partial
 from app.server.problems import Problem
-from app.server.reception import Reception, StopReason
+from app.server.reception import Reception
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +47,8 @@ async def receive_piece(core: Core, key: str, path: Path, body: Body, *, limit_b
 async def _fill(core: Core, reception: Reception, partial: Partial, body: Body, limit_bytes: int) -> None:
     gatherer = Gatherer(core, partial, limit_bytes, excess="too_large")
     try:
-        await reception.run(gatherer.gather(body), _watch(core, reception, gatherer))
+        await reception.run(gatherer.gather(body), watch(core, reception, gatherer))
     finally:
         await gatherer.finish()
     if reception.stop_reason is not None:
         raise Problem(STOPPED[reception.stop_reason])
-
-
-async def _watch(core: Core, reception: Reception, gatherer: Gatherer) -> None:
-    loop = asyncio.get_running_loop()
-    seen_bytes, seen_at = 0, loop.time()
-    while reception.stop_reason is None:
-        await asyncio.sleep(CHECKPOINT_SECONDS)
-        if gatherer.received_bytes != seen_bytes:
-            seen_bytes, seen_at = gatherer.received_bytes, loop.time()
-        elif loop.time() - seen_at > core.config.stall_seconds:
-            reception.stop(StopReason.STALLED)
-        core.storage.require_room(0)
