@@ -145,7 +145,7 @@ def _parser(*, with_serve: bool) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="uphaul",
         description="Uploads files and folders. Without a command, `uphaul` or `uphaul PATH…` opens the window, or hands the "
-        "paths to the one that is open.",
+        "paths to the one that is open; `uphaul --hidden` waits in the tray.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

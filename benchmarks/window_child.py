@@ -21,6 +21,7 @@ from benchmarks.heartbeat import Heartbeat, PaintTimes, spread
 from benchmarks.support import places_in
 from ui import main as product
 from ui.loop import Loop
+from ui.one_window import Letter, OneWindow
 from ui.views.main_window import MainWindow
 from ui.views.table import TableView
 
@@ -72,7 +73,10 @@ async def _until(look: Callable[[], T | None]) -> T:
 
 async def whole(app: QApplication, painted: PaintTimes, options: argparse.Namespace) -> dict[str, Any]:
     """Live as the product does, be listened to, and leave as at the end of a session."""
-    life = asyncio.ensure_future(product.live(app, places_in(options.home), []))
+    places = places_in(options.home)
+    one_window = OneWindow(places.window_dir)
+    one_window.enter(Letter())
+    life = asyncio.ensure_future(product.live(app, places, [], one_window, hidden=False))
     try:
         return await listen(app, painted, options.seconds, options.rows, options.running)
     finally:

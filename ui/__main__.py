@@ -21,6 +21,7 @@ COMMANDS = frozenset(
     }
 )
 LINK = "uphaul:"
+HIDDEN = "--hidden"
 NOT_TAKEN, USAGE, INTERRUPTED = 1, 2, 130
 
 
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command_line(arguments)
     if arguments and arguments[0].lower().startswith(LINK):
         arguments = []  # any web page can hold such a link: it opens the window, and sends nothing
+    hidden = arguments[:1] == [HIDDEN]
+    arguments = arguments[hidden:]
     if arguments and not os.path.lexists(arguments[0]):
         return _refuse(
             f"“{printable(arguments[0])}” is neither a command nor a file or folder here. "
@@ -45,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     places = Places.from_environment(os.environ)
     one_window = OneWindow(places.window_dir)
     try:
-        role = one_window.enter(Letter(paths, os.environ.get("XDG_ACTIVATION_TOKEN", "")))
+        role = one_window.enter(Letter(paths, os.environ.get("XDG_ACTIVATION_TOKEN", ""), hidden))
     except NotTakenError as error:
         return _refuse(str(error), NOT_TAKEN)
     except KeyboardInterrupt:
@@ -60,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     from ui.main import run
 
-    return run(paths, places, one_window)
+    return run(paths, places, one_window, hidden)
 
 
 def printable(text: str) -> str:

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QDialog
 
+from app.autostart import Autostart
 from app.domain.batch import BatchView
 from app.settings import Settings
 from ui import drop
@@ -29,6 +32,8 @@ from ui.views.main_window import MainWindow
 from ui.views.table import table_text
 
 EMBEDDED = "embedded"
+P = ParamSpec("P")
+T = TypeVar("T")
 NO_PATHS = "There are no files or paths on the clipboard."
 
 
@@ -38,16 +43,22 @@ class Commands(QObject):
     quit_wanted = Signal()
 
     def __init__(
-        self, window: MainWindow, bridge: Bridge, tasks: Tasks, theme: Theme, settings: Settings
+        self,
+        window: MainWindow,
+        bridge: Bridge,
+        tasks: Tasks,
+        theme: Theme,
+        settings: Settings,
+        autostart: Autostart | None,
     ) -> None:
         super().__init__(window)
         self._window, self._bridge, self._tasks, self._theme = window, bridge, tasks, theme
-        self.settings = settings
+        self.settings, self._autostart = settings, autostart
         self.servers = ServerCommands(window, bridge, tasks, theme)
         self.on_server = OnServer(window, bridge, tasks)
         self.projects = ProjectCommands(window, bridge, tasks, theme)
         self.updates = UpdateCommands(window, bridge, tasks, theme)
-        self._copier = ThreadPoolExecutor(1, thread_name_prefix="uphaul-copy")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="uphaul-commands")
         self._wishes: dict[Do, Callable[[], Awaitable[object]]] = {
             Do.ADD_FILES: self._add_files,
             Do.ADD_FOLDER: self._add_folders,
@@ -95,7 +106,7 @@ class Commands(QObject):
 
     def close(self) -> None:
         """Let the copying thread go."""
-        self._copier.shutdown(wait=False, cancel_futures=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     # Adding
 
@@ -268,7 +279,7 @@ class Commands(QObject):
         view = self._window.active_view
         columns, rows, now = view.visible_columns(), list(view.selected_rows()), view.rows.clock()
         # 100,000 rows are half a second of work, which no window should wait for.
-        text = await asyncio.get_running_loop().run_in_executor(self._copier, table_text, columns, rows, now)
+        text = await self._aside(table_text, columns, rows, now)
         QGuiApplication.clipboard().setText(text)
 
     # The files of the chosen batch
@@ -305,13 +316,22 @@ class Commands(QObject):
     # The program
 
     async def _change_settings(self) -> None:
-        dialog = SettingsDialog(self.settings, self._theme, self._window)
+        at_sign_in = await self._aside(self._autostart.is_on) if self._autostart else None
+        dialog = SettingsDialog(self.settings, self._theme, at_sign_in, self._window)
         if await ask(dialog) != QDialog.DialogCode.Accepted:
             return
-        self.settings = dialog.settings
+        self.settings, wants_it_at_sign_in = dialog.settings, dialog.at_sign_in
         self._theme.choose(self.settings.theme)
         wanted = self.settings
         await self._bridge.call(lambda m: m.change_settings(wanted))
+        if self._autostart and wants_it_at_sign_in != at_sign_in:
+            await self._aside(self._autostart.turn, bool(wants_it_at_sign_in))
+
+    async def _aside(self, work: Callable[P, T], *arguments: P.args, **more: P.kwargs) -> T:
+        """Do what may take long in a thread: the window never blocks."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, partial(work, *arguments, **more)
+        )
 
 
 async def _run(wish: Callable[[], Awaitable[object]]) -> None:

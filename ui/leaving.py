@@ -15,6 +15,8 @@ from ui.views.main_window import MainWindow
 _MINIMIZED = Qt.WindowState.WindowMinimized
 
 LOOK_MS = 5_000
+PANEL_MS = 20_000
+"""At sign-in a desktop's panel, with the tray in it, may come later than we do."""
 STAYS = "Uphaul keeps uploading"
 STAYS_BODY = "It is in the tray. Quit it there, or from the File menu."
 
@@ -72,6 +74,15 @@ class Leaving(QObject):
         self._window.show()
         self._window.raise_()
         self._window.activateWindow()
+
+    def wait_in_tray(self) -> None:
+        """Begin without the window, as at sign-in; if no tray comes in time, it is shown after all."""
+        QTimer.singleShot(PANEL_MS, self, self._begin_to_watch)
+
+    def _begin_to_watch(self) -> None:
+        if not self._window.isVisible():
+            self._watch.start()
+            self._look_for_tray()
 
     def _hide(self) -> None:
         self._window.hide()

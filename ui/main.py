@@ -13,6 +13,7 @@ os.environ["QT_API"] = "pyside6"  # or qasync may pick another binding that happ
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 
+from app import autostart
 from app import settings as settings_file
 from app.places import Places
 from ui.bridge import Bridge
@@ -33,10 +34,10 @@ SWITCH_S = 0.001
 """After so long the engine's thread gives Python's lock to the window that waits for it; 5 ms, as usual, adds up."""
 
 
-def run(paths: Sequence[str], places: Places, one_window: OneWindow) -> int:
+def run(paths: Sequence[str], places: Places, one_window: OneWindow, hidden: bool) -> int:
     """Open the window, upload *paths* if there are any, and return the exit code once the person has left.
 
-    *one_window* has been entered: from now on, other starts hand their paths to us.
+    *one_window* has been entered: from now on, other starts hand their paths to us. *hidden*: wait in the tray.
     """
     sys.setswitchinterval(SWITCH_S)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -45,11 +46,13 @@ def run(paths: Sequence[str], places: Places, one_window: OneWindow) -> int:
     app.setDesktopFileName("uphaul")
     app.setQuitOnLastWindowClosed(False)  # closing the last window would end the loop under asyncio
     with asyncio.Runner(loop_factory=lambda: Loop(app)) as runner:
-        code = runner.run(live(app, places, paths, one_window))
+        code = runner.run(live(app, places, paths, one_window, hidden))
     return code
 
 
-async def live(app: QApplication, places: Places, paths: Sequence[str], one_window: OneWindow) -> int:
+async def live(
+    app: QApplication, places: Places, paths: Sequence[str], one_window: OneWindow, hidden: bool
+) -> int:
     """Build everything, show the window, and wait until somebody wants to leave. Runs on the Qt loop."""
     leave = asyncio.Event()
     settings, complaints = settings_file.load(places.settings_path)
@@ -60,7 +63,7 @@ async def live(app: QApplication, places: Places, paths: Sequence[str], one_wind
     notifier = Notifier(tray, window)
     bridge = Bridge(places, settings, window)
     tasks = Tasks(lambda error: window.notices.say(trouble_text(error), seconds=LONG_S))
-    commands = Commands(window, bridge, tasks, theme, settings)
+    commands = Commands(window, bridge, tasks, theme, settings, autostart.of_this_system(os.environ))
 
     def quit_now() -> None:
         handed_over.stop()
@@ -81,7 +84,10 @@ async def live(app: QApplication, places: Places, paths: Sequence[str], one_wind
     collector = Collector(window)
     for complaint in complaints:
         window.notices.say(complaint)
-    window.show()
+    if hidden:
+        leaving.wait_in_tray()
+    else:
+        window.show()
     beginning = asyncio.ensure_future(_begin(bridge, window, lambda: tasks.spawn(commands.updates.look())))
     if paths:
         tasks.spawn(commands.add(paths))

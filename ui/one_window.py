@@ -64,30 +64,33 @@ class Letter:
     """What a start wants: *paths*, absolute, to be uploaded as one batch, or none; the window comes to the front.
 
     *activation_token* is what the desktop gave to the start, so that the open window may take the keyboard (Wayland).
+    *hidden*: the window stays where it is; so starts what is opened at sign-in.
     """
 
     paths: tuple[str, ...] = ()
     activation_token: str = ""
+    hidden: bool = False
 
     def encode(self) -> bytes:
         """Return it as JSON. Names may be any bytes, and another start may have another locale: bytes are sent."""
         paths = [base64.b64encode(os.fsencode(path)).decode() for path in self.paths]
-        return json.dumps({"paths": paths, "activation_token": self.activation_token}).encode()
+        said = {"paths": paths, "activation_token": self.activation_token, "hidden": self.hidden}
+        return json.dumps(said).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Return what :meth:`encode` was given. Raises ValueError for anything else."""
         try:
             said = json.loads(data)
-            encoded, token = said["paths"], said["activation_token"]
-            if not isinstance(encoded, list) or not isinstance(token, str):
+            encoded, token, hidden = said["paths"], said["activation_token"], said["hidden"]
+            if not (isinstance(encoded, list) and isinstance(token, str) and isinstance(hidden, bool)):
                 raise ValueError("its parts are of other types")
             paths = tuple(os.fsdecode(base64.b64decode(path, validate=True)) for path in encoded)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"it is not as Uphaul writes it ({type(error).__name__})") from None
         if not all(os.path.isabs(path) and "\0" not in path for path in paths):
             raise ValueError("a path in it is not absolute")
-        return cls(paths, token if token.isascii() and token.isprintable() else "")
+        return cls(paths, token if token.isascii() and token.isprintable() else "", hidden)
 
 
 class OneWindow:

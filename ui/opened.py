@@ -80,7 +80,8 @@ class HandedOver(QObject):
             if letter.activation_token and QGuiApplication.platformName().startswith("wayland"):
                 # Qt takes it from there, and removes it, when the window next asks for the keyboard.
                 os.putenv("XDG_ACTIVATION_TOKEN", letter.activation_token)
-            self._show_window()
+            if not letter.hidden:
+                self._show_window()
             if letter.paths:
                 task = self._tasks.begin(self._add(letter.paths))
                 self._adding.add(task)

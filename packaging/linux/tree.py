@@ -31,7 +31,8 @@ def share(context: Context, root: Path) -> None:
         "uphaul-dolphin.desktop": f"share/kio/servicemenus/{name}.desktop",
         "uphaul.nemo_action": f"share/nemo/actions/{name}.nemo_action",
         "uphaul-nautilus.py.in": f"share/nautilus-python/extensions/{name}-nautilus.py",
-        "uphaul-autostart.desktop": f"share/doc/{name}/examples/{name}-autostart.desktop",
+        "uphaul-action.desktop": f"share/file-manager/actions/{name}.desktop",
+        "uphaul-thunar.desktop": f"share/Thunar/sendto/{name}.desktop",
         "uphaul-serve.service": f"lib/systemd/user/{name}-serve.service",
     }.items():
         put(root / "usr" / place, filled(context, source))

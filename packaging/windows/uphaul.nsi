@@ -153,7 +153,7 @@ Section "“Send to” in the Explorer" SendTo
 SectionEnd
 
 Section /o "Open when I sign in" Autostart
-  WriteRegStr HKCU "${RUN}" "${TITLE}" '"${WINDOW}"'
+  WriteRegStr HKCU "${RUN}" "${TITLE}" '"${WINDOW}" --hidden' ; as Uphaul's own settings write it
 SectionEnd
 
 Function un.onInit

@@ -79,3 +79,14 @@ def test_a_killed_window_does_not_stop_the_next(start: Programs, tmp_path: Path)
     program = start(plain_folder(tmp_path / "Next", 2, 1000))
     program.until_row(BATCHES, "Next", "Done")
     assert program.records.stored() == {"stored": 2}
+
+
+def test_at_sign_in_it_begins_in_the_tray(tray: Tray, start: Programs) -> None:
+    """No window; a second start of that kind leaves it so; the icon's menu brings the window."""
+    program = start.begin("--hidden")
+    icon = tray.item()
+    again = start.again("--hidden").wait()
+    before = program.look().main_window()
+    icon.choose("Show Uphaul")
+    shown = program.until(lambda look: look.main_window(), "the window")
+    assert (again, before, bool(shown), len(tray.items())) == (0, None, True, 1)

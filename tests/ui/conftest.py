@@ -85,7 +85,9 @@ async def start(places: Places, qapp: QApplication) -> AsyncIterator[Callable[..
         before = set(QApplication.topLevelWidgets())
         one_window = OneWindow(places.window_dir)
         assert one_window.enter(Letter()) is Role.WINDOW
-        ended = asyncio.ensure_future(live(qapp, places, [str(path) for path in paths], one_window))
+        ended = asyncio.ensure_future(
+            live(qapp, places, [str(path) for path in paths], one_window, hidden=False)
+        )
         while True:
             await asyncio.sleep(0.01)
             assert not ended.done(), ended

@@ -10,6 +10,7 @@ from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QFileDialog, QListView, QTreeView
 from pytestqt.qtbot import QtBot
 
+from app.autostart import DesktopEntry
 from app.domain.batch import IntakeReport
 from app.domain.events import BatchEnded, CancelEnded, EngineNotice, IntakeEnded
 from app.domain.failure import Failure, FailureKind, TransferError
@@ -59,7 +60,8 @@ class House:
         self.tray = VisibleTray(theme, self.window)
         self.tasks = Tasks(lambda error: None)
         self.bridge = Bridge(Places(home, home), Settings(), self.window)
-        self.commands = Commands(self.window, self.bridge, self.tasks, theme, Settings())
+        self.autostart = DesktopEntry(home / "autostart" / "uphaul.desktop", ("uphaul",), "uphaul")
+        self.commands = Commands(self.window, self.bridge, self.tasks, theme, Settings(), self.autostart)
         self.notifier = Notifier(self.tray, self.window)
         self.quits: list[int] = []
         self.leaving = Leaving(
@@ -110,6 +112,19 @@ async def test_when_the_tray_goes_the_window_comes_back(house: House) -> None:
     house.tray.there = False
     house.leaving._watch.timeout.emit()
     assert house.window.isVisible()
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_begun_without_its_window_it_shows_it_if_no_tray_comes(
+    house: House, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """A hidden program without a tray could not be reached."""
+    monkeypatch.setattr("ui.leaving.PANEL_MS", 1)
+    house.window.hide()
+    house.tray.there = there
+    house.leaving.wait_in_tray()
+    await eventually(house.leaving._watch.isActive if there else house.window.isVisible)
+    assert (house.window.isVisible(), house.leaving._watch.isActive()) == (not there, there)
 
 
 async def test_with_nothing_to_do_closing_quits(house: House) -> None:

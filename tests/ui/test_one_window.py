@@ -157,10 +157,11 @@ async def test_what_was_taken_is_added_before_the_window_ends(tmp_path: Path) ->
 @pytest.mark.parametrize("paths", [(), ("/a",), tuple(os.fsdecode(b"/" + name) for name in ODD_NAMES)])
 def test_what_is_sent_is_what_arrives(paths: tuple[str, ...], tmp_path: Path) -> None:
     with window(tmp_path) as one_window:
-        start = Start(tmp_path, Letter(paths, "token-1"))
+        sent = Letter(paths, "token-1", hidden=not paths)
+        start = Start(tmp_path, sent)
         waiting(tmp_path)
         arrived = one_window.letters()
-        assert (arrived, start.ended(), left_in(tmp_path)) == ([Letter(paths, "token-1")], Role.SENDER, [])
+        assert (arrived, start.ended(), left_in(tmp_path)) == ([sent], Role.SENDER, [])
 
 
 RACER = """
@@ -258,12 +259,13 @@ def test_exactly_one_of_window_and_sender_has_it(tmp_path: Path) -> None:
         b"\xff\x00",
         b"[]",
         b"{}",
-        b'{"paths": "L2E=", "activation_token": ""}',
-        b'{"paths": [7], "activation_token": ""}',
-        b'{"paths": ["?"], "activation_token": ""}',
-        b'{"paths": ["cmVsYXRpdmU="], "activation_token": ""}',
-        b'{"paths": ["L2EAYg=="], "activation_token": ""}',
-        b'{"paths": ["L2E="], "activation_token": 1}',
+        b'{"paths": "L2E=", "activation_token": "", "hidden": false}',
+        b'{"paths": [7], "activation_token": "", "hidden": false}',
+        b'{"paths": ["?"], "activation_token": "", "hidden": false}',
+        b'{"paths": ["cmVsYXRpdmU="], "activation_token": "", "hidden": false}',
+        b'{"paths": ["L2EAYg=="], "activation_token": "", "hidden": false}',
+        b'{"paths": ["L2E="], "activation_token": 1, "hidden": false}',
+        b'{"paths": ["L2E="], "activation_token": "", "hidden": 1}',
         b"[" * 200_000,
     ],
 )

@@ -34,17 +34,24 @@ _FASTEST_KB = 10_000_000
 
 
 class SettingsDialog(QDialog):
-    """Open it with ``open()``; after ``accepted`` its ``settings`` are what the person wants."""
+    """Open it with ``open()``; after ``accepted`` its ``settings`` and ``at_sign_in`` are what the person wants."""
 
-    def __init__(self, settings: Settings, theme: Theme, parent: QWidget | None = None) -> None:
-        """Show *settings*; they are not changed. *theme* shows the chosen appearance at once, until Cancel."""
+    def __init__(
+        self, settings: Settings, theme: Theme, at_sign_in: bool | None, parent: QWidget | None = None
+    ) -> None:
+        """Show *settings*; they are not changed. *theme* shows the chosen appearance at once, until Cancel.
+
+        *at_sign_in*: whether the system opens Uphaul when the person signs in; None where nobody can change it.
+        """
         super().__init__(parent)
         self._given = settings
+        self._can_autostart = at_sign_in is not None
         self.setWindowTitle("Settings")
         self.setModal(True)
         self._make_fields()
         self._lay_out()
         self._show(settings)
+        self._autostart.setChecked(bool(at_sign_in))
         self._look.currentIndexChanged.connect(lambda: theme.choose(self._look.currentData()))
         self.rejected.connect(lambda: theme.choose(settings.theme))
 
@@ -70,6 +77,11 @@ class SettingsDialog(QDialog):
             update_key=_line(self._update_key),
         )
 
+    @property
+    def at_sign_in(self) -> bool | None:
+        """Whether Uphaul shall be opened at sign-in; None where nobody can change it."""
+        return self._autostart.isChecked() if self._can_autostart else None
+
     def _speed_limit_bps(self) -> int:
         """The field counts in kB/s; a finer limit from the file stays as it was unless the field is changed."""
         if self._limit.value() == self._given.speed_limit_bps // _KB:
@@ -89,6 +101,8 @@ class SettingsDialog(QDialog):
         self._hidden = QCheckBox("Take hidden files and folders too", self)
         self._notify = QCheckBox("Tell me when a batch has ended", self)
         self._tray = QCheckBox("Keep uploading in the tray when I close the window", self)
+        self._autostart = QCheckBox("Open Uphaul when I sign in", self)
+        self._autostart.setVisible(self._can_autostart)
         self._updates = QCheckBox("Ask once a day whether there is a newer version", self)
         self._update_url, self._update_key = QLineEdit(self), QLineEdit(self)
         self._update_url.setPlaceholderText("https://")
@@ -157,6 +171,8 @@ class SettingsDialog(QDialog):
         self._field(form, "Appearance", self._look, "")
         self._field(form, "", self._notify, "One notification for each batch.")
         self._field(form, "", self._tray, "Only where the desktop has a tray.")
+        if self._can_autostart:
+            self._field(form, "", self._autostart, "It waits in the tray, where the desktop has one.")
         self._section(form, "Updates")
         self._field(form, "", self._updates, "Nothing is ever downloaded or installed by itself.")
         self._field(form, "Address", self._update_url, "Where the publisher tells of new versions.")
@@ -205,7 +221,7 @@ class SettingsDialog(QDialog):
         box.accepted.connect(self.accept)
         box.rejected.connect(self.reject)
         box.button(kinds.RestoreDefaults).setText("Restore defaults")
-        box.button(kinds.RestoreDefaults).clicked.connect(lambda: self._show(Settings()))
+        box.button(kinds.RestoreDefaults).clicked.connect(self._fill_in_defaults)
         box.button(kinds.RestoreDefaults).setToolTip("Fill in what Uphaul came with; nothing is saved yet")
         save = box.button(kinds.Save)
         save.setDefault(True)
@@ -213,6 +229,10 @@ class SettingsDialog(QDialog):
         save.style().unpolish(save)  # the box has dressed it already
         save.style().polish(save)
         return box
+
+    def _fill_in_defaults(self) -> None:
+        self._show(Settings())
+        self._autostart.setChecked(False)
 
     def _show(self, settings: Settings) -> None:
         self._at_once.setValue(settings.uploads_at_once)

@@ -233,13 +233,13 @@ class Programs:
         program.until_shown()
         return program
 
-    def begin(self, *paths: Path) -> Program:
+    def begin(self, *paths: str | Path) -> Program:
         """Start ``uphaul PATH…`` and return it at once."""
         program = Program(self._desktop, self._home, paths)
         self._started.append(program)
         return program
 
-    def again(self, *paths: Path) -> Child:
+    def again(self, *paths: str | Path) -> Child:
         """Start ``uphaul PATH…`` once more while a window is open, as a file manager does; return it at once."""
         installed_program = installed.program()
         command = [str(installed_program)] if installed_program else [sys.executable, "-m", "ui"]

@@ -40,8 +40,8 @@ ODD = Settings(
 )
 
 
-def opened(qtbot: QtBot, theme: Theme, settings: Settings) -> SettingsDialog:
-    dialog = SettingsDialog(settings, theme)
+def opened(qtbot: QtBot, theme: Theme, settings: Settings, at_sign_in: bool | None = False) -> SettingsDialog:
+    dialog = SettingsDialog(settings, theme, at_sign_in)
     qtbot.addWidget(dialog)
     dialog.open()
     return dialog
@@ -86,6 +86,18 @@ def test_defaults_are_filled_in_but_not_saved(qtbot: QtBot, theme: Theme) -> Non
     box = dialog.findChildren(QDialogButtonBox)[0]
     qtbot.mouseClick(box.button(QDialogButtonBox.StandardButton.RestoreDefaults), Qt.MouseButton.LeftButton)
     assert (dialog.isVisible(), dialog.settings) == (True, Settings())
+
+
+@pytest.mark.parametrize("at_sign_in", [True, False, None])
+def test_what_the_system_does_at_sign_in_is_shown_and_only_a_person_changes_it(
+    qtbot: QtBot, theme: Theme, at_sign_in: bool | None
+) -> None:
+    dialog = opened(qtbot, theme, Settings(), at_sign_in)
+    (box,) = (each for each in dialog.findChildren(QCheckBox) if "sign in" in each.text())
+    before = dialog.at_sign_in, box.isVisible()
+    box.toggle()
+    changed = None if at_sign_in is None else not at_sign_in
+    assert (*before, dialog.at_sign_in) == (at_sign_in, at_sign_in is not None, changed)
 
 
 def test_save_accepts(qtbot: QtBot, theme: Theme) -> None:
