@@ -25,7 +25,13 @@ MOST_INSTALLED_BYTES = 130_000_000
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # What dlopen() asks for: no linker tells of it. Fonts, or every letter is a box.
 BY_NAME = ("fonts-dejavu-core | fonts-freefont-ttf | fonts-liberation",)
-RECOMMENDS = ("gnome-keyring | kwalletmanager | keepassxc", "xdg-utils")
+# Without desktop-file-utils no link is ours, without hicolor-icon-theme no icon has a name: a desktop has both.
+RECOMMENDS = (
+    "desktop-file-utils",
+    "gnome-keyring | kwalletmanager | keepassxc",
+    "hicolor-icon-theme",
+    "xdg-utils",
+)
 SUGGESTS = ("python3-nautilus",)
 COMMON_LICENCES = (
     (("Apache License", "Version 2.0, January 2004", "TERMS AND CONDITIONS"), "Apache-2.0"),

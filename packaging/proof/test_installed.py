@@ -1,4 +1,5 @@
-"""The .deb in a clean Debian without Python: installed, used, upgraded and removed, in this order. Started by .ci/packages.
+"""The .deb in a clean Debian without Python: installed, used, upgraded and removed, in this order; then once more, with
+what a desktop has: shells that complete, links, the systemd of a user. Started by .ci/packages.
 
 UPHAUL_DEB is the package, UPHAUL_BARE_ROOT the folder where debootstrap's result is kept between runs.
 """
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import pytest
 from proof.bare_root import BareRoot, bare_root
+from proof.booted_root import PACKAGES, USER, booted
+from proof.typed import SHELLS, typed
 
 from tests.e2e.support import services
 from tests.e2e.support.child import Child
@@ -97,9 +100,7 @@ def test_a_folder_goes_from_the_installed_command_to_the_installed_server(root: 
 
 def test_a_drop_on_the_installed_window_arrives_and_is_notified(root: BareRoot, screen: Desktop) -> None:
     expected = digests(mixed_folder(root.folder / "srv/Drop", files=60))
-    (root.folder / "srv/window").mkdir()
-    shown = {key: screen.env[key] for key in ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "QT_QPA_PLATFORM")}
-    env = root.env({**shown, "UPHAUL_HOME": "/srv/window", "XDG_RUNTIME_DIR": screen.env["XDG_RUNTIME_DIR"]})
+    env = window_env(root, screen, "window")
     records = Records(root.folder / "srv/window")
     with (
         services.notifications(screen) as notifications,
@@ -112,6 +113,13 @@ def test_a_drop_on_the_installed_window_arrives_and_is_notified(root: BareRoot, 
         window.end()
         said = window.words()
     assert (said, told[0].title, digests(records.files_folder / "Drop")) == ("", "Drop is uploaded", expected)
+
+
+def window_env(root: BareRoot, screen: Desktop, home: str) -> dict[str, str]:
+    """Return what a window in the root needs of the screen, with a home below /srv."""
+    (root.folder / "srv" / home).mkdir()
+    names = ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "QT_QPA_PLATFORM", "XDG_RUNTIME_DIR")
+    return root.env({"UPHAUL_HOME": f"/srv/{home}", **{name: screen.env[name] for name in names}})
 
 
 def _window_place(screen: Desktop, window: Child) -> Rect | None:
@@ -205,3 +213,56 @@ def test_removed_it_leaves_the_persons_data_alone(root: BareRoot, before: set[st
         if not name.startswith(("srv/", "root/")) and not name.endswith(".log")
     }
     assert (left, (root.folder / "srv/window/journal.sqlite3").is_file()) == (set(), True)
+
+
+@pytest.fixture(scope="module")
+def furnished(root: BareRoot) -> BareRoot:
+    """The same root, with what a desktop has, and with the package once more."""
+    desktop_has = ("bash-completion", "zsh", "fish", "xdg-utils", "desktop-file-utils", *PACKAGES)
+    root.run("apt-get", "-qq", "install", "--yes", "--no-install-recommends", *desktop_has, timeout_s=900)
+    root.install(Path(os.environ["UPHAUL_DEB"]))
+    return root
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_shells_complete_what_is_typed(furnished: BareRoot, shell: str) -> None:
+    assert "--new-project" in typed(furnished, shell, "uphaul upload --new\t", "--new-project")
+
+
+def test_fish_completes_what_is_typed(furnished: BareRoot) -> None:
+    assert furnished.run("fish", "-c", "complete -C 'uphaul server te'").startswith("test\t")
+
+
+def test_a_link_opens_the_installed_window(furnished: BareRoot, screen: Desktop) -> None:
+    handler = furnished.run("xdg-mime", "query", "default", "x-scheme-handler/uphaul")
+    env, log = window_env(furnished, screen, "link"), furnished.folder / "link.log"
+    with Child(furnished.command("xdg-open", "uphaul:x"), env, log) as link:
+        place = until(lambda: _window_place(screen, link), "the window")
+    assert (handler, place.width > 0) == ("uphaul-link.desktop\n", True)
+
+
+def test_the_unit_serves_and_writes_nowhere_else(furnished: BareRoot, tmp_path: Path) -> None:
+    """Under the systemd of a user: its settings, processes that work at pictures, another start after kill -9."""
+    unit, picture = "uphaul-serve", "/usr/share/icons/hicolor/64x64/apps/uphaul.png"
+    upload = "UPHAUL_TOKEN=mine uphaul upload --quiet --server http://127.0.0.1:8766"
+    settings = "UPHAUL_SERVE_TOKEN=mine\\nOPTIONS=--port 8766 --process\\n"
+    with booted(furnished, tmp_path / "boot.log") as computer:
+        data = computer.home / ".local/share/uphaul-serve"
+        computer.run(
+            f"mkdir -p ~/.config/uphaul && printf '{settings}' > ~/.config/uphaul/serve.env && "
+            f"systemctl --user enable --now {unit}"
+        )
+        until(lambda: computer.run(f"cat $XDG_RUNTIME_DIR/{unit}.json"), "the server")
+        computer.run(f"{upload} {picture} --batch-name one")
+        until(lambda: list((data / "thumbnails").glob("*.jpg")), "a thumbnail")
+        computer.run(f"kill -9 {computer.state(unit, 'MainPID')}")
+        until(lambda: computer.state(unit, "NRestarts") == "1", "another start")
+        until(lambda: computer.run(f"cat $XDG_RUNTIME_DIR/{unit}.json"), "the server, again")
+        computer.run(f"{upload} {picture} --batch-name two")
+        pid, home = computer.state(unit, "MainPID"), f"/home/{USER}"
+        places = (f"{home}/.local/share/{unit}/x", f"{home}/x", f"{home}/.config/x", "/usr/x")
+        writable = [computer.may_write(pid, place) for place in places]
+    assert (sorted(digests(data / "files")), writable) == (
+        ["one/uphaul.png", "two/uphaul.png"],
+        [True, False, False, False],
+    )

@@ -49,6 +49,32 @@ def test_no_template_keeps_a_hole(context: Context) -> None:
     assert [text for text in filled if "@NAME@" in text or "@TITLE@" in text or "@ID@" in text] == []
 
 
+def test_the_action_has_no_line_that_pcmanfm_stumbles_over(context: Context) -> None:
+    """Its libfm 1.3.2 crashes while it reads Schemes=, and shows Tooltip= in place of the name."""
+    lines = tree.filled(context, "uphaul-action.desktop").splitlines()
+    assert [line for line in lines if line.startswith(("Schemes=", "Tooltip="))] == []
+
+
+def test_the_unit_keeps_the_token_out_of_the_journal(context: Context) -> None:
+    """The first line on standard output has the token; what goes wrong is said on standard error, and is for the journal."""
+    unit = tree.filled(context, "uphaul-serve.service").splitlines()
+    outputs = [line for line in unit if line.startswith("Standard")]
+    assert outputs == ["StandardOutput=truncate:%t/uphaul-serve.json", "StandardError=journal"]
+
+
+def test_the_unit_asks_for_nothing_that_needs_a_capability_of_root(context: Context) -> None:
+    """A user's systemd cannot take capabilities away where it gets no user namespace: it would not start the server at all."""
+    takers = (
+        "CapabilityBoundingSet",
+        "ProtectClock",
+        "ProtectKernelLogs",
+        "ProtectKernelModules",
+        "PrivateDevices",
+    )
+    unit = tree.filled(context, "uphaul-serve.service").splitlines()
+    assert ([line for line in unit if line.startswith(takers)], "PrivateUsers=yes" in unit) == ([], True)
+
+
 def test_the_metainfo_says_what_pyproject_says(context: Context) -> None:
     found = ElementTree.fromstring(tree.filled(context, "metainfo.xml", xml=True))
     release = found.find("releases/release")
