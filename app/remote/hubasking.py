@@ -180,8 +180,6 @@ class Asking:
             skew_s = hubfields.server_time(answer, asked_at) - asked_at if by_our_clock else 0.0
             for record in records:
                 picture = hubfields.picture_of(record)
-                if picture is None:
-                    continue
                 if picture.created_at - skew_s < begun_at:
                     return
                 yield replace(picture, created_at=picture.created_at - skew_s)

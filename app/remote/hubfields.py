@@ -3,6 +3,7 @@
 Source of the contract: the Hub's code at bf99ac26 (docs/SERVERS.md); the sections named here are those of its wire contract.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -53,7 +54,7 @@ _SAYS: Mapping[str, str] = {
     "GENERIC_ERROR": "the server could not read it",
 }
 """What a code means to a person; of the others the kind of the failure says enough."""
-_FRAME = " (frame 1)"
+_FRAME = re.compile(r" \(frame \d+\)$")
 
 
 class Kind(StrEnum):
@@ -105,9 +106,14 @@ def remote_id_of(text: str) -> RemoteId | None:
     return RemoteId(project, Kind(kind), name, int(size) if size.isdecimal() else 0, about)
 
 
-def name_of(outgoing: Outgoing) -> str:
-    """Return the name it has there: the last part of the path, NFC. A project has no folders."""
+def own_name_of(outgoing: Outgoing) -> str:
+    """Return the name that a person knows: the last part of the path, NFC. A project has no folders."""
     return unicodedata.normalize("NFC", outgoing.relative_path.rpartition("/")[2])
+
+
+def name_of(outgoing: Outgoing) -> str:
+    """Return the name it has there: its own; the server would keep of a name only what is behind its last backslash."""
+    return own_name_of(outgoing).replace("\\", "_")
 
 
 def suffix_of(outgoing: Outgoing) -> str:
@@ -150,6 +156,12 @@ def failure(answer: Answer, now: float) -> Failure:
         return found
     # Without words of ours the status alone is told: str(status) is what app.words leaves out.
     return replace(found, detail=_SAYS.get(answer.code, str(answer.status)))
+
+
+def may_have_stored(answer: Answer) -> bool:
+    """Whether a refusal may be of files that are there: a row is made before the last steps of its file, and "failed to
+    upload any" (BAD_REQUEST) comes when each of them has failed. Limits and types are looked at before (VALIDATION_ERROR)."""
+    return answer.status == 400 and answer.code == "BAD_REQUEST"
 
 
 def is_no_project(answer: Answer) -> bool:
@@ -206,15 +218,14 @@ class Picture:
         return self.name == name or self.name.startswith(f"{name} — ")
 
 
-def picture_of(record: Mapping[str, Any]) -> Picture | None:
-    """Read one image record (§4); None for a later frame of a video, the first one stands for its container."""
+def picture_of(record: Mapping[str, Any]) -> Picture:
+    """Read one image record (§4). A frame stands for its video's container, which no list shows: whichever frame, for all
+    are of one moment, and the server lists them in no certain order."""
     name = unicodedata.normalize("NFC", str(record.get("name") or ""))
     size, created_at = record.get("fileSize"), epoch_of(record.get("createdAt"))
     parent = record.get("parentVideoId")
     if isinstance(parent, str) and parent:
-        if not name.endswith(_FRAME):
-            return None
-        return Picture(parent, name.removesuffix(_FRAME), None, created_at, Kind.VIDEO)
+        return Picture(parent, _FRAME.sub("", name), None, created_at, Kind.VIDEO)
     kind = Kind.VIDEO if record.get("isVideoContainer") is True else Kind.IMAGE
     size_bytes = size if isinstance(size, int) else 0
     return Picture(str(record.get("id") or ""), name, size_bytes, created_at, kind)

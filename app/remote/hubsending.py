@@ -1,6 +1,7 @@
 """Sends the files of one parcel to a Hub: images together, each video alone, and nothing that is there already.
 
 look for what may be there ──► is the project there? ──► POST images ──► 200: which were stored, in order
+                                                            │  ├─ 200 or 400 that calls files failed: the project is asked
                                                             │  └─ 400: halves, until it is known which file (or how many)
                                                             ├─ cut before the last byte: nothing is stored
                                                             └─ cut after it, no answer, 5xx: in doubt
@@ -12,6 +13,7 @@ Source of the contract: the Hub's code at bf99ac26, §4 (uploads), §4b (videos)
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from uuid import uuid4
 
 from app.domain.failure import CancelledElsewhereError, Failure, FailureKind, TransferError
@@ -20,7 +22,7 @@ from app.remote.answer import Answer
 from app.remote.base import Feed, ParcelItem, RemoteState, Sent
 from app.remote.beating import beating
 from app.remote.hubasking import Asking
-from app.remote.hubfields import Kind, RemoteId, name_of, remote_id_of
+from app.remote.hubfields import Kind, RemoteId, name_of, own_name_of, remote_id_of
 from app.remote.hubline import HubLine
 from app.remote.hubmatching import walk
 from app.remote.multipart import FilePart, Multipart
@@ -146,6 +148,7 @@ class Sending:
         """Send a request, and put into *results* what is certain of its files; return the answer if there was one."""
         form = _form("video" if kind is Kind.VIDEO else "images", items)
         self._line.claims.begin(item.outgoing for item in items)
+        begun_at = self._line.account.now()
         try:
             answer = await self._post(project, kind, items, form)
             self._judge(project, kind, items, answer, results)
@@ -164,7 +167,19 @@ class Sending:
             # What went before is stored: it must not share the fate of this request.
             results |= {item.outgoing.key: error.failure for item in items}
             return None
+        if answer.ok or hubfields.may_have_stored(answer):
+            results |= await self._stored_all_the_same(items, results, begun_at)
         return answer
+
+    async def _stored_all_the_same(
+        self, items: Sequence[ParcelItem], results: _Results, begun_at: float
+    ) -> _Results:
+        """Return what is there of the files that an answer calls failed: the original says so of some that it has stored."""
+        failed = [each.outgoing for each in items if not isinstance(results.get(each.outgoing.key), Sent)]
+        if not failed:
+            return {}
+        found = await self._asking.find([replace(each, begun_at=begun_at) for each in failed])
+        return {key: Sent(seen.remote_id) for key, seen in found.items() if seen.state is RemoteState.STORED}
 
     def _judge(
         self, project: str, kind: Kind, items: Sequence[ParcelItem], answer: Answer, results: _Results
@@ -178,9 +193,8 @@ class Sending:
         elif answer.status == 400 and len(items) == 1:
             results[items[0].outgoing.key] = self._asking.failure(answer)
         elif answer.status == 500 and answer.code == "GENERIC_ERROR" and kind is Kind.VIDEO:
-            told = Failure(
-                _K.PROCESSING_FAILED, "", answer.status
-            )  # it took its frames out in vain, and kept nothing
+            # It took its frames out in vain, and kept nothing of it but a row that no list shows.
+            told = Failure(_K.PROCESSING_FAILED, "", answer.status)
             results[items[0].outgoing.key] = told
         elif answer.status != 400:
             raise TransferError(self._asking.failure(answer))
@@ -193,7 +207,7 @@ class Sending:
             names = [name_of(items[0].outgoing)]
         else:
             told = [hubfields.picture_of(each) for each in hubfields.records_of(data, "images")]
-            pictures = walk([item.outgoing for item in items], [each for each in told if each is not None])
+            pictures = walk([item.outgoing for item in items], told)
             found = [RemoteId(project, kind, each.id) if each else None for each in pictures]
             names = [each.name if each else "" for each in pictures]
         results: _Results = {}
@@ -204,7 +218,7 @@ class Sending:
             else:
                 self._line.claims.claim(outgoing.key, remote_id)
                 results[outgoing.key] = Sent(
-                    str(remote_id), "" if name == name_of(outgoing) else f"stored as {name}"
+                    str(remote_id), "" if name == own_name_of(outgoing) else f"stored as {name}"
                 )
         return results
 

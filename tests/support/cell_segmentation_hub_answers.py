@@ -16,7 +16,7 @@ from uuid import uuid4
 from starlette.responses import JSONResponse, Response
 
 PAGE = "<html><head><title>504</title></head><body><center><h1>nginx</h1></center></body></html>"
-_REPAIRED = re.compile("[À-Å]")
+_REPAIRED = re.compile("[À-Å][\x80-\xbf]")
 
 
 class Refusal(Exception):

@@ -14,8 +14,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import UUID, uuid4
 
 from starlette.applications import Starlette
@@ -36,16 +35,15 @@ from tests.support.cell_segmentation_hub_answers import (
     parts_of,
 )
 from tests.support.cell_segmentation_hub_faults import HubFaults
-from tests.support.edge import Edge
+from tests.support.edge import Pretended
 from tests.support.fake_server import reply
-from tests.support.uvicorn_here import UvicornHere
 
 _MIB = 2**20
 _VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".nd2", ".tif", ".tiff")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class FakeHub(HubFaults):
+class FakeHub(HubFaults, Pretended):
     """``async with FakeHub() as fake``; talk to ``fake.url`` as ``fake.user`` with ``fake.password``.
 
     ``project`` is a project of the user's, ``theirs`` somebody else's. *now* gives epoch seconds.
@@ -54,45 +52,28 @@ class FakeHub(HubFaults):
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         super().__init__(now)
         self._say = Answers(self._now)
-        self._edge = Edge(Starlette(routes=self._routes(), exception_handlers={HTTPException: self._unknown}))
-        self._server = UvicornHere(self._edge, tells_time=False)
-        self.requests = self._edge.requests
+        app = Starlette(routes=self._routes(), exception_handlers={HTTPException: self._unknown})
+        self.serve(app, tells_time=False)
 
     # What every fake has
 
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return self._server.url
-
-    async def __aenter__(self) -> Self:
-        await self._server.start()
-        return self
-
-    async def __aexit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    async def leave_work(self) -> None:
+        """What is being stored is stored."""
         self._may_read.set()
         self._may_store.set()
         await asyncio.gather(*self._storing, return_exceptions=True)
-        await self._server.stop()
 
     async def restart(self) -> None:
         """Stop and start: what was being stored is stored no further, tokens and images stay."""
         for task in list(self._storing):
             task.cancel()
-        await self._server.stop()
-        await self._server.start()
+        await super().restart()
 
     def stored(self) -> dict[str, str]:
         """Return the SHA-256 of every file it holds, by name."""
         return {
             each.name: hashlib.sha256(each.content).hexdigest() for each in self.images if not each.parent
         }
-
-    def fail_next(self, method: str, path_prefix: str, fault: str) -> None:
-        """Play a fault for the next request of that method whose path begins so (edge.Edge has the names)."""
-        self._edge.fail_next(method, path_prefix, fault)
 
     # HTTP
 
@@ -263,10 +244,10 @@ class FakeHub(HubFaults):
                 f"Příliš mnoho souborů. Maximálně lze nahrát {self._most_files} souborů najednou",
             )
         if not parts:
-            raise Refusal(400, "BAD_REQUEST", "Je nutné vybrat alespoň jeden soubor")
+            raise Refusal(400, "VALIDATION_ERROR", "Je nutné vybrat alespoň jeden soubor")
         for part in parts:
             if part.media_type not in self._types:
-                raise Refusal(400, "BAD_REQUEST", f"Invalid file type: {part.media_type}")
+                raise Refusal(400, "VALIDATION_ERROR", f"Invalid file type: {part.media_type}")
 
     async def _upload(self, request: Request) -> Response:
         if self._plays("401"):
@@ -329,6 +310,9 @@ class FakeHub(HubFaults):
                 continue
             image = Image(project, part.name, part.content, part.media_type, self._now())
             self.images.append(image)
+            if part.name in self._disowned:
+                await self._tell("uploadProgress", {**progress, "progress": 0, "currentFileStatus": "failed"})
+                continue
             stored.append(image)
             await self._tell(
                 "uploadProgress", {**progress, "progress": 100, "currentFileStatus": "completed"}

@@ -47,6 +47,13 @@ async def test_names_in_every_script_arrive_whole(courier: Courier, fake: FakeHu
     assert {each.answer for each in sent if isinstance(each, Sent)} == {""}
 
 
+async def test_a_backslash_does_not_cut_a_name(courier: Courier, fake: FakeHub) -> None:
+    """The server's parser keeps what is behind the last one: the rest, and what a lost answer is found by, would be gone."""
+    (sent,) = await courier.send({"9\\3 cells.png": b"x"})
+    assert isinstance(sent, Sent)
+    assert (list(fake.stored()), sent.answer) == (["9_3 cells.png"], "stored as 9_3 cells.png")
+
+
 async def test_a_name_that_the_server_breaks_all_the_same_is_told(
     house: House, fake: FakeHub, tmp_path: Path
 ) -> None:
@@ -114,9 +121,22 @@ async def test_one_file_that_the_server_refuses_takes_no_other_with_it(
     await house.over(batch)
     assert told(house, batch) == {
         **dict.fromkeys(names, ARRIVED),
-        "new.webp": refused(" (400): the server could not store it"),
+        "new.webp": refused(" (400): it breaks one of the server's rules"),
     }
     assert sorted(image.name for image in fake.images) == names
+
+
+@pytest.mark.parametrize("failing", [("b.png",), ("a.png", "b.png", "c.png")])
+async def test_what_the_server_calls_failed_and_has_stored_is_not_sent_again(
+    house: House, fake: FakeHub, tmp_path: Path, failing: tuple[str, ...]
+) -> None:
+    """calls_failed_what_it_has_stored: halves of the request would be there seven times in the end."""
+    fake.calls_failed_what_it_has_stored(*failing)
+    names = ("a.png", "b.png", "c.png")
+    batch = house.drop(make_pictures(tmp_path / "Photos", *names), target=fake.project)
+    await house.over(batch)
+    assert told(house, batch) == dict.fromkeys(names, ARRIVED)
+    assert ([image.name for image in fake.images], fake.asked("POST", "/images")) == ([*names], 1)
 
 
 @pytest.mark.parametrize("fault", ["", "lists_success_as_failed", "says_no_failed_count"])
