@@ -131,7 +131,7 @@ class OneWindow:
             return False
         for path in self._there(""):
             with contextlib.suppress(OSError):
-                if path.name != "lock" and _is_stale(path):
+                if path.name != "lock" and _is_stale(path.stat()):
                     path.unlink()
         return True
 
@@ -212,7 +212,7 @@ def _see_that_it_is_private(folder: Path) -> None:
 
 def _read(path: Path) -> Letter:
     with path.open("rb") as file:
-        if _is_stale(path):
+        if _is_stale(os.fstat(file.fileno())):
             raise ValueError("it is old, and nobody waits for it")
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
@@ -220,8 +220,8 @@ def _read(path: Path) -> Letter:
     return Letter.decode(content)
 
 
-def _is_stale(path: Path) -> bool:
-    return time.time() - path.stat().st_mtime > STALE_S
+def _is_stale(facts: os.stat_result) -> bool:
+    return time.time() - facts.st_mtime > STALE_S
 
 
 def _remove(path: Path) -> bool:

@@ -6,9 +6,11 @@ Locks, files and processes are real; the other starts are `python -m ui` or thre
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +90,12 @@ def waiting(home: Path) -> Path:
     return until(lambda: list(home.glob("*.letter")), bool)[0]
 
 
+def stand_still(home: Path) -> None:
+    """Keep the window from looking until a letter is there, and its next look is overdue."""
+    waiting(home)
+    time.sleep(0.2)
+
+
 def left_in(home: Path) -> list[str]:
     return [path.name for path in home.iterdir() if path.name != "lock"]
 
@@ -125,8 +133,9 @@ async def test_files_with_any_names_come_as_one_batch_a_start(
 
 async def test_a_start_while_the_window_closes_opens_its_own(run: Running, places: Places) -> None:
     """It waits until the engine of the other has ended, so that there are never two at work."""
-    run.use(Do.QUIT)
     start = Start(places.window_dir, Letter(("/a",)))
+    stand_still(places.window_dir)
+    run.use(Do.QUIT)
     await asyncio.wait_for(run.ended, 20)
     assert (start.ended(), left_in(places.window_dir)) == (Role.WINDOW, [])
 
@@ -148,10 +157,11 @@ async def test_what_was_taken_is_added_before_the_window_ends(tmp_path: Path) ->
         await asyncio.wait_for(asked.wait(), 20)
         handed_over.stop()
         await handed_over.settle()
+        settled = list(added)
         late = Start(tmp_path, Letter(("/late",)))
         await eventually(lambda: bool(left_in(tmp_path)))
         await asyncio.sleep(0.3)  # three looks, if it still looked
-    assert (start.ended(), added, late.ended()) == (Role.SENDER, ["('/a',)"], Role.WINDOW)
+    assert (start.ended(), settled, late.ended()) == (Role.SENDER, ["('/a',)"], Role.WINDOW)
 
 
 @pytest.mark.parametrize("paths", [(), ("/a",), tuple(os.fsdecode(b"/" + name) for name in ODD_NAMES)])
@@ -238,6 +248,50 @@ def test_a_window_that_hangs_is_told_of_and_gets_nothing_later(
         )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no named pipes among its files")
+def test_what_is_taken_back_while_the_window_reads_it_is_not_taken(tmp_path: Path) -> None:
+    """The letter is a pipe, so that the window is held in the middle of reading."""
+    pipe = tmp_path / "1.letter"
+    with window(tmp_path) as one_window:
+        os.mkfifo(pipe)
+
+        def take_back() -> None:
+            with pipe.open("wb") as file:
+                file.write(Letter(("/a",)).encode())
+                pipe.unlink()
+
+        sender = threading.Thread(target=take_back)
+        sender.start()
+        heard = one_window.letters()
+        sender.join()
+    assert heard == []
+
+
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background inherits another
+from ui.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl+C is no signal there")
+def test_ctrl_c_takes_it_back(tmp_path: Path) -> None:
+    places = Places(tmp_path, tmp_path)
+    with window(places.window_dir) as one_window:
+        command = [sys.executable, "-c", INTERRUPTIBLE, str(tmp_path)]
+        start = subprocess.Popen(
+            command,
+            env=os.environ | {"UPHAUL_HOME": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        waiting(places.window_dir)
+        start.send_signal(signal.SIGINT)
+        said = start.communicate(timeout=30)[0]
+        assert (start.returncode, said, one_window.letters()) == (130, b"", [])
+
+
 def test_exactly_one_of_window_and_sender_has_it(tmp_path: Path) -> None:
     """A sender without patience takes its letter back at the very moment when the window reads it."""
     with window(tmp_path) as one_window:
@@ -260,6 +314,7 @@ def test_exactly_one_of_window_and_sender_has_it(tmp_path: Path) -> None:
         b"[]",
         b"{}",
         b'{"paths": "L2E=", "activation_token": "", "hidden": false}',
+        b'{"paths": {"L2E=": 1}, "activation_token": "", "hidden": false}',
         b'{"paths": [7], "activation_token": "", "hidden": false}',
         b'{"paths": ["?"], "activation_token": "", "hidden": false}',
         b'{"paths": ["cmVsYXRpdmU="], "activation_token": "", "hidden": false}',
@@ -314,6 +369,7 @@ def test_a_letter_of_a_killed_start_is_not_uploaded_another_day(tmp_path: Path) 
 def shared(home: Path) -> None:
     home.mkdir()
     home.chmod(0o777)
+    (home / "1.letter").write_bytes(Letter(("/a",)).encode())
 
 
 @pytest.mark.expects_log
