@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Iterator
-
-import uvicorn
-from starlette.applications import Starlette
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 from tests.support.fake_server import Body, FakeServer, Fault
 from tests.support.loopback import seen
@@ -23,15 +20,10 @@ class Front(FakeServer):
         self._to_play = planned
         self._writers: set[asyncio.StreamWriter] = set()
 
-    @property
-    def upstream(self) -> tuple[str, int]:
-        """Where the application is."""
-        host, port = self._upstream
-        return host or "", port or 0
-
-    @upstream.setter
-    def upstream(self, address: tuple[str, int]) -> None:
-        self._upstream = address
+    def lead_to(self, url: str) -> None:
+        """Hand on to the application at this address."""
+        parts = urlsplit(url)
+        self._upstream = (parts.hostname, parts.port)
 
     def cut_all(self) -> None:
         """Reset every connection."""
@@ -106,31 +98,3 @@ async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def _blocks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     while block := await reader.read(65536):
         yield block
-
-
-class Uvicorn(uvicorn.Server):
-    """Starts in the loop that runs, and takes no signals."""
-
-    def __init__(self, app: Starlette) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, lifespan="off", access_log=False))
-        self._task: asyncio.Task[None] | None = None
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """None of them."""
-        yield
-
-    async def start(self) -> tuple[str, int]:
-        """Return the address, once it listens."""
-        listening = socket.create_server(("127.0.0.1", 0))
-        self._task = asyncio.create_task(self.serve([listening]))
-        while not self.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.001)
-        host, port = listening.getsockname()
-        return host, port
-
-    async def stop(self) -> None:
-        """End at once."""
-        assert self._task is not None
-        self.should_exit = self.force_exit = True
-        await self._task

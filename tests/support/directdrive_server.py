@@ -27,8 +27,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.support.directdrive_faults import Faults
-from tests.support.directdrive_front import Front, Uvicorn
+from tests.support.directdrive_front import Front
 from tests.support.directdrive_rows import FakeFile, Generation, dangerous, invalid, record, root, sanitised
+from tests.support.uvicorn_here import UvicornHere
 
 USER, PASSWORD = "anna@example.org", "correct horse"
 SLOTS = 5
@@ -53,7 +54,7 @@ class FakeDirectDrive(Faults):
         self.now: Callable[[], float] = time.time
         self._open: dict[str | None, int] = {}
         self._front = Front(self.requests, self.planned)
-        self._server: Uvicorn | None = None
+        self._server = UvicornHere(self._app())
 
     # What a test looks at
 
@@ -82,7 +83,8 @@ class FakeDirectDrive(Faults):
     # Running
 
     async def __aenter__(self) -> Self:
-        await self._start()
+        await self._server.start()
+        self._front.lead_to(self._server.url)
         await self._front.__aenter__()
         self.url = self._front.url
         return self
@@ -92,21 +94,13 @@ class FakeDirectDrive(Faults):
     ) -> None:
         self.let_go()
         await self._front.__aexit__(kind, error, trace)
-        await self._stop()
+        await self._server.stop()
 
     async def restart(self) -> None:
         """Die and come back: rows stay as they are."""
         self._front.cut_all()
-        await self._stop()
-        await self._start()
-
-    async def _start(self) -> None:
-        self._server = Uvicorn(self._app())
-        self._front.upstream = await self._server.start()
-
-    async def _stop(self) -> None:
-        if self._server is not None:
-            await self._server.stop()
+        await self._server.stop()
+        await self._server.start()
 
     def _app(self) -> Starlette:
         v1 = "/api/v1"

@@ -9,8 +9,6 @@ import asyncio
 import hashlib
 import secrets
 from html import escape, unescape
-from types import TracebackType
-from typing import Self
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -18,14 +16,13 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from tests.support.doorito_server import PAGE
-from tests.support.edge import Edge
-from tests.support.uvicorn_here import UvicornHere
+from tests.support.edge import Pretended
 
 _ERROR_PAGE = "<html><head><title>Internal Server Error</title></head><h1>Internal Server Error</h1></html>"
 _CSRF_PAGE = "<!doctype html><html><h1>Forbidden</h1><p>CSRF verification failed. Request aborted.</p></html>"
 
 
-class FakeDooritoForm:
+class FakeDooritoForm(Pretended):
     """``async with FakeDooritoForm() as fake``; talk to ``fake.url`` as ``fake.user`` with ``fake.password``."""
 
     def __init__(self) -> None:
@@ -46,38 +43,13 @@ class FakeDooritoForm:
         self._may_read, self._may_answer = asyncio.Event(), asyncio.Event()
         self._may_read.set()
         self._may_answer.set()
-        self._edge = Edge(Starlette(routes=self._routes(), exception_handlers={404: _not_found}))
-        self._server = UvicornHere(self._edge)
-        self.requests = self._edge.requests
+        self.serve(Starlette(routes=self._routes(), exception_handlers={404: _not_found}))
 
     # What every fake has
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return self._server.url
-
-    async def __aenter__(self) -> Self:
-        await self._server.start()
-        return self
-
-    async def __aexit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        await self._server.stop()
-
-    async def restart(self) -> None:
-        """Stop and start: connections are cut; files and sessions stay (they are in the database)."""
-        await self._server.stop()
-        await self._server.start()
 
     def stored(self) -> dict[str, str]:
         """Return the SHA-256 of every stored file, by its name."""
         return {name: hashlib.sha256(content).hexdigest() for name, content in self.files}
-
-    def fail_next(self, method: str, path_prefix: str, fault: str) -> None:
-        """Play a fault for the next request of that method whose path begins so (edge.Edge has the names)."""
-        self._edge.fail_next(method, path_prefix, fault)
 
     # Faults by name
 

@@ -11,8 +11,6 @@ import asyncio
 import hashlib
 from collections import deque
 from itertools import count
-from types import TracebackType
-from typing import Self
 from uuid import uuid4
 
 from starlette.applications import Starlette
@@ -22,13 +20,12 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from tests.support.doorito_records import OPEN, Batch, Session, written
-from tests.support.edge import Edge
-from tests.support.uvicorn_here import UvicornHere
+from tests.support.edge import Pretended
 
 PAGE = "<!doctype html><html><body><h1>Not Found</h1></body></html>"
 
 
-class FakeDoorito:
+class FakeDoorito(Pretended):
     """``async with FakeDoorito(chunk_bytes) as fake``; talk to ``fake.url`` with ``fake.token``."""
 
     def __init__(self, chunk_bytes: int = 5 * 2**20) -> None:
@@ -55,38 +52,17 @@ class FakeDoorito:
         self._hash: str | None = None
         self._pages_for_404 = False
         self._ids = count(1)
-        self._edge = Edge(
-            Starlette(
-                routes=self._routes(), exception_handlers={HTTPException: self._refuse, 404: self._page}
-            )
-        )
-        self._server = UvicornHere(self._edge)
-        self.requests = self._edge.requests
+        handlers = {HTTPException: self._refuse, 404: self._page}
+        self.serve(Starlette(routes=self._routes(), exception_handlers=handlers))
 
     # What every fake has
 
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return self._server.url
-
-    async def __aenter__(self) -> Self:
-        await self._server.start()
-        return self
-
-    async def __aexit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    async def leave_work(self) -> None:
+        """What is being put together stays as it is."""
         working = [session.work for session in self.sessions.values() if session.work is not None]
         for task in working:
             task.cancel()
         await asyncio.gather(*working, return_exceptions=True)
-        await self._server.stop()
-
-    async def restart(self) -> None:
-        """Stop and start: connections are cut, what arrived stays."""
-        await self._server.stop()
-        await self._server.start()
 
     def stored(self) -> dict[str, str]:
         """Return the SHA-256 of every stored file, by the name it was sent with."""
@@ -95,10 +71,6 @@ class FakeDoorito:
             for session in self.sessions.values()
             if session.content is not None
         }
-
-    def fail_next(self, method: str, path_prefix: str, fault: str) -> None:
-        """Play a fault for the next request of that method whose path begins so (edge.Edge has the names)."""
-        self._edge.fail_next(method, path_prefix, fault)
 
     def asked(self, ending: str) -> int:
         """Return how many requests had such an end."""

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.support.fake_server import FAULTS, reply
+from tests.support.uvicorn_here import UvicornHere
 
 _PAGE = b"<html><center><h1>nginx</h1></center></html>"
 
@@ -78,6 +80,46 @@ class Edge:
             cycle.transport.close()
         while (await receive())["type"] != "http.disconnect":
             continue
+
+
+class Pretended:
+    """What every pretended server behind an edge has: ``async with`` it. A subclass calls :meth:`serve` when it is made.
+
+    ``requests`` is what was asked, and ``url`` its address, or nginx's.
+    """
+
+    def serve(self, app: ASGIApp, *, tells_time: bool = True) -> None:
+        """Let *app* answer, from the moment this is entered on."""
+        self._edge = Edge(app)
+        self._server = UvicornHere(self._edge, tells_time=tells_time)
+        self.requests = self._edge.requests
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._server.url
+
+    async def restart(self) -> None:
+        """Stop and start: connections are cut."""
+        await self._server.stop()
+        await self._server.start()
+
+    def fail_next(self, method: str, path_prefix: str, fault: str) -> None:
+        """Play a fault for the next request of that method whose path begins so (:class:`Edge` has the names)."""
+        self._edge.fail_next(method, path_prefix, fault)
+
+    async def leave_work(self) -> None:
+        """End what it does on its own; it stops after that."""
+
+    async def __aenter__(self) -> Self:
+        await self._server.start()
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self.leave_work()
+        await self._server.stop()
 
 
 async def _nobody(_message: Any) -> None: ...

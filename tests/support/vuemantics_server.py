@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Self
 from uuid import UUID, uuid4
 
@@ -26,8 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from tests.support.edge import Edge
-from tests.support.uvicorn_here import UvicornHere
+from tests.support.edge import Pretended
 from tests.support.vuemantics_answers import (
     AppError,
     Windows,
@@ -46,7 +44,7 @@ TYPES = frozenset(
 )
 
 
-class FakeVuemantics(Waits):
+class FakeVuemantics(Waits, Pretended):
     """``async with FakeVuemantics() as fake``; talk to ``fake.url`` as ``fake.user`` with ``fake.password``."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
@@ -69,42 +67,27 @@ class FakeVuemantics(Waits):
         self._answers.set()
         self.sockets: set[WebSocket] = set()
         self.worker = Worker(self._tell)
-        self._edge = Edge(Starlette(routes=self._routes(), exception_handlers={HTTPException: psyop}))
-        self._server = UvicornHere(self._edge)
-        self.requests = self._edge.requests
+        self.serve(Starlette(routes=self._routes(), exception_handlers={HTTPException: psyop}))
 
     # What every fake has
 
-    @property
-    def url(self) -> str:
-        """Its address: uvicorn's own, or nginx's."""
-        return self._server.url
-
     async def __aenter__(self) -> Self:
-        await self._server.start()
         self._working = asyncio.create_task(self.worker.work())
-        return self
+        return await super().__aenter__()
 
-    async def __aexit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    async def leave_work(self) -> None:
+        """Its worker does no more."""
         self._working.cancel()
         await asyncio.gather(self._working, return_exceptions=True)
-        await self._server.stop()
 
     async def restart(self) -> None:
         """Stop and start: sockets close with 1012, counters of limits are forgotten, batches stay."""
-        await self._server.stop()
         self._windows.clear()
-        await self._server.start()
+        await super().restart()
 
     def stored(self) -> dict[str, str]:
         """Return the SHA-256 of every file it holds, by the name it was sent with."""
         return {file.name: hashlib.sha256(file.content).hexdigest() for file in self.files}
-
-    def fail_next(self, method: str, path_prefix: str, fault: str) -> None:
-        """Play a fault for the next request of that method whose path begins so (edge.Edge has the names)."""
-        self._edge.fail_next(method, path_prefix, fault)
 
     # Faults by name
 
