@@ -133,7 +133,7 @@ def program(env: Mapping[str, str], platform: str = sys.platform) -> tuple[str, 
     running = Path(sys.executable)
     if not getattr(sys, "frozen", False):
         return (str(running), "-P", "-m", "ui")
-    if APPIMAGE in env:
+    if env.get(APPIMAGE):
         return (env[APPIMAGE],)  # what runs is in a folder that is gone when it ends
     if platform == "linux":
         known = shutil.which(NAME, path=env.get("PATH"))

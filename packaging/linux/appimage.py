@@ -20,8 +20,10 @@ MAGIC, MAGIC_OFFSET_BYTES = b"AI\x02", 8
 """What a runtime of type 2 has in its ELF header: file managers and menus know an AppImage by it."""
 APP_RUN = """\
 #!/bin/sh
-# What AppImage's runtime starts. Its variables are no business of the browser or the file manager that the program starts.
+# What AppImage's runtime starts. Its variables are no business of the browser or the file manager that the program starts;
+# our own tells the program which file is to be opened at sign-in.
 here=$(dirname "$(readlink -f "$0")")
+export UPHAUL_APPIMAGE="$APPIMAGE"
 unset APPIMAGE APPDIR ARGV0 OWD
 exec "$here/usr/lib/{name}/{name}" "$@"
 """
