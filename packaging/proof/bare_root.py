@@ -78,15 +78,21 @@ class BareRoot:
         return found
 
 
+def debootstrap(base: Path) -> None:
+    """Make *base*, unless it is there as a whole. All that needs the mirror of the release itself is here."""
+    if (base / "complete").is_file():
+        return
+    shutil.rmtree(base, ignore_errors=True)
+    options = ["--variant=minbase", "--include=ca-certificates", *_MORE_OPTIONS]
+    command = ["debootstrap", *options, SUITE, str(base), *_MIRROR_AND_SCRIPT]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    (base / "complete").touch()
+
+
 @contextmanager
 def bare_root(base: Path, folder: Path, shared: Sequence[Path] = ()) -> Iterator[BareRoot]:
     """Copy the debootstrapped *base* (made if it is not there) to *folder*, with *shared* folders at their own paths."""
-    if not (base / "complete").is_file():
-        shutil.rmtree(base, ignore_errors=True)
-        options = ["--variant=minbase", "--include=ca-certificates", *_MORE_OPTIONS]
-        command = ["debootstrap", *options, SUITE, str(base), *_MIRROR_AND_SCRIPT]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=1500)
-        (base / "complete").touch()
+    debootstrap(base)
     subprocess.run(["cp", "-a", str(base), str(folder)], check=True)
     for name in (*_NETWORK, *(_SOURCES if SUITE == HERE else ())):
         _same(Path("/", name), folder / name)
@@ -116,3 +122,7 @@ def _mounted(source: Path, goal: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", str(goal)], check=True)
+
+
+if __name__ == "__main__":
+    debootstrap(Path(os.environ["UPHAUL_BARE_ROOT"]))
