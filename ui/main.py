@@ -43,7 +43,7 @@ def run(paths: Sequence[str], places: Places, one_window: OneWindow, hidden: boo
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     app = Application(sys.argv[:1])
     app.setApplicationName("Uphaul")
-    app.setDesktopFileName("uphaul")
+    app.setDesktopFileName(os.environ.get("FLATPAK_ID", "uphaul"))  # Flatpak renames the menu's entry
     app.setQuitOnLastWindowClosed(False)  # closing the last window would end the loop under asyncio
     with asyncio.Runner(loop_factory=lambda: Loop(app)) as runner:
         code = runner.run(live(app, places, paths, one_window, hidden))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QObject, QSocketNotifier, QTimer
-from PySide6.QtGui import QColor, QImage
+from PySide6.QtGui import QColor, QGuiApplication, QImage
 
 from ui.icons import draw
 from ui.tray import TrayIcon
@@ -100,7 +100,8 @@ class DesktopService:
     def show(self, title: str, body: str, label: str | None, on_action: Action | None) -> None:
         """Show a notification; raise what jeepney raises if the service refuses or is gone."""
         offered = label is not None and on_action is not None
-        hints = {"desktop-entry": ("s", "uphaul"), "image-data": ("(iiibiiay)", _picture())}
+        entry = QGuiApplication.desktopFileName() or "uphaul"
+        hints = {"desktop-entry": ("s", entry), "image-data": ("(iiibiiay)", _picture())}
         arguments = (
             "Uphaul",
             0,

@@ -21,8 +21,9 @@ MAGIC, MAGIC_OFFSET_BYTES = b"AI\x02", 8
 APP_RUN = """\
 #!/bin/sh
 # What AppImage's runtime starts. Its variables are no business of the browser or the file manager that the program starts;
-# our own tells the program which file is to be opened at sign-in.
+# our own tells the program which file is to be opened at sign-in, unless they are those of the terminal that we run in.
 here=$(dirname "$(readlink -f "$0")")
+[ "$(readlink -f "$APPDIR")" = "$here" ] || APPIMAGE=
 export UPHAUL_APPIMAGE="$APPIMAGE"
 unset APPIMAGE APPDIR ARGV0 OWD
 exec "$here/usr/lib/{name}/{name}" "$@"

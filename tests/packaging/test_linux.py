@@ -17,7 +17,7 @@ from common.context import Context, Product, Stop
 from linux import appimage, completions, flatpak, icu, man, tree
 from linux.describe_parser import described
 
-from app import __version__
+from app import __version__, autostart
 from build import SUMS, write_sums
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -172,24 +172,33 @@ def test_the_flatpak_may_read_files_and_write_none(context: Context) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="AppImages are for Linux")
-def test_what_an_appimage_starts_knows_its_file_by_our_name_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("is_ours", "told"), [(True, "/home/anna/Uphaul.AppImage"), (False, "")])
+def test_an_appimage_is_known_to_the_program_and_to_nothing_else(
+    is_ours: bool, told: str, tmp_path: Path
+) -> None:
+    """The second time, the variables are those of a terminal that came as an AppImage itself."""
     program = tmp_path / "usr/lib/uphaul/uphaul"
     tree.put(tmp_path / "AppRun", appimage.APP_RUN.format(name="uphaul"))
     tree.put(program, '#!/bin/sh\necho "$# $1"\nenv\n')
     (tmp_path / "AppRun").chmod(0o755)
     program.chmod(0o755)
-    of_the_runtime = {"APPIMAGE": "a", "APPDIR": "b", "ARGV0": "c", "OWD": "d"}
+    of_the_runtime = {
+        "APPIMAGE": "/home/anna/Uphaul.AppImage",
+        "APPDIR": str(tmp_path if is_ours else tmp_path.parent),
+        "ARGV0": "c",
+        "OWD": "d",
+    }
     done = subprocess.run(
         [tmp_path / "AppRun", "a b", "c"],
-        env={"PATH": os.environ["PATH"], "LANG": "C", **of_the_runtime},
+        env={"PATH": os.environ["PATH"], autostart.APPIMAGE: "/another", **of_the_runtime},
         capture_output=True,
         text=True,
         check=True,
     )
-    said, *variables = done.stdout.splitlines()
-    names = {line.partition("=")[0] for line in variables}
-    kept = {"LANG=C", "UPHAUL_APPIMAGE=a"} & set(variables)
-    assert (said, len(kept), names & set(of_the_runtime)) == ("2 a b", 2, set())
+    said, *lines = done.stdout.splitlines()
+    variables = dict(line.split("=", 1) for line in lines)
+    left = variables.keys() & of_the_runtime.keys()
+    assert (said, variables.get(autostart.APPIMAGE), left) == ("2 a b", told, set())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a child inherits is read from /proc")
