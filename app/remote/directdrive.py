@@ -28,6 +28,7 @@ from app.remote.directdrive_rules import (
     Success,
     file_of,
     ids_in,
+    next_frame_bytes,
     no_slot,
     remote_id_of,
     status_in,
@@ -185,7 +186,7 @@ class DirectDriveServer:
     ) -> None:
         """Bring the bytes; return once the server holds them all."""
         sockets, file_id = self._line.sockets, reservation.file_id
-        delivery = Delivery(socket, feed, outgoing.size_bytes)
+        delivery = Delivery(socket, feed, outgoing.size_bytes, self._line.frame_bytes)
 
         async def idle(still_s: float) -> Ending | None:
             return await self._alive(file_id, delivery, still_s)
@@ -204,6 +205,8 @@ class DirectDriveServer:
             await sockets.close(delivery)
             raise
         await sockets.close(delivery)
+        if isinstance(ending, Error) and self._line.frame_bytes == delivery.frame_bytes:
+            self._line.frame_bytes = next_frame_bytes(delivery.frame_bytes, outgoing.size_bytes, ending.text)
         if not isinstance(ending, Success):
             await self._unless_stored(ending, reservation, outgoing)
         if not delivery.is_whole:
@@ -268,7 +271,21 @@ class DirectDriveServer:
                 break
             await asyncio.sleep(wait_s)
             found = await self._read_asked(file_id, asked)
+        if asked.is_whole and found[0] is Status.CANCELLED and await self._has_let_go(file_id):
+            found = await self._read_asked(file_id, asked)
         return found
+
+    async def _has_let_go(self, file_id: str) -> bool:
+        """Wait until the server does not work on a file any more; False if it did not, as far as it tells."""
+        pace, loop = self._line.pace, asyncio.get_running_loop()
+        began_at, worked = loop.time(), False
+        with suppress(TransferError):
+            while await self._api.is_working_on(file_id) and loop.time() - began_at < pace.settle_s:
+                worked = True
+                await asyncio.sleep(pace.look_s[0])
+        if worked:
+            await asyncio.sleep(pace.look_s[0])  # it lets go before it writes down how it ended
+        return worked
 
     async def _read_asked(self, file_id: str, asked: Cancelled) -> tuple[Status | None, Record | None]:
         try:

@@ -138,6 +138,11 @@ class Api:
             raise self._http.failure(answer)
         return [record for record in answer.array() if isinstance(record, dict)]
 
+    async def is_working_on(self, file_id: str) -> bool:
+        """Whether a socket of the server has a file in its hands; False where it does not tell."""
+        answer = await self._http.ask("GET", f"{self._v1}/system/upload-progress/{quote(file_id, safe='')}")
+        return answer.ok and not answer.is_html and "error" not in answer.json()
+
     # Cancelling
 
     async def cancel_file(self, file_id: str) -> CancelAnswer:

@@ -10,7 +10,7 @@ from app.remote.auth import Auth, Bearer, Headers, SignedIn, Tokens, jwt_expiry
 from app.remote.base import RemoteServer
 from app.remote.directdrive_api import Api
 from app.remote.directdrive_desk import Desk
-from app.remote.directdrive_rules import ANONYMOUS_MAX_BYTES, MAX_SIZE_BYTES, Kind
+from app.remote.directdrive_rules import ANONYMOUS_MAX_BYTES, FRAMES_BYTES, MAX_SIZE_BYTES, Kind
 from app.remote.directdrive_socket import Sockets
 from app.remote.http import http_of
 
@@ -26,13 +26,15 @@ class Pace:
     """The waits, in seconds.
 
     ``gather_s``: for files that start in the same moment. ``linger_s``: a stopped file's socket stays open for its HTTP
-    cancel. ``look_s``: between looks at a file whose ending is not there yet. ``idle_s``: without a word until the file
-    is asked for; ``patience_s``: until the server is given up. ``goodbye_s``: for cancelling what was never sent.
+    cancel. ``look_s``: between looks at a file whose ending is not there yet. ``settle_s``: at most so long a cancelled
+    file is watched that the server goes on with. ``idle_s``: without a word until the file is asked for; ``patience_s``:
+    until the server is given up. ``goodbye_s``: for cancelling what was never sent.
     """
 
     gather_s: float = 0.02
     linger_s: float = 2.0
     look_s: tuple[float, ...] = (0.5, 1.0, 2.0)
+    settle_s: float = 60.0
     idle_s: float = 15.0
     patience_s: float = 600.0
     goodbye_s: float = 2.0
@@ -49,7 +51,7 @@ class Cancelled:
 class DirectDriveLine:
     """All connections of one account (Line). *connect* makes one of them.
 
-    ``sinks`` are the sockets to try, ``cancelled`` the files whose cancel is to be read back, ``dropped`` those that we
+    ``sinks`` are the sockets to try, ``frame_bytes`` the size of frames that the server takes as far as is known, ``cancelled`` the files whose cancel is to be read back, ``dropped`` those that we
     cancelled to send them anew.
     """
 
@@ -63,6 +65,7 @@ class DirectDriveLine:
         self.sockets = Sockets(MOST_SOCKETS, self.pace.linger_s)
         self.kind: Kind | None = None
         self.sinks = ["upload_parallel", "upload"]
+        self.frame_bytes = FRAMES_BYTES[0]
         self.cancelled: dict[str, Cancelled] = {}
         self.dropped: set[str] = set()
         self._connect = connect

@@ -36,6 +36,9 @@ _RESERVED = frozenset(
     ["CON", "PRN", "AUX", "NUL"] + [f"{device}{digit}" for device in ("COM", "LPT") for digit in range(1, 10)]
 )
 _MAX_NAME_CHARACTERS = 255
+FRAMES_BYTES = (4 * 2**20, 2 * 2**20, 2**20, 8 * 2**20)
+"""The sizes of frames that are tried. Servers that stream take one size only, 4 MiB unless it is set otherwise."""
+_OTHER_FRAMES = re.compile(r"process chunk [1-9]|finalize upload: 308", re.IGNORECASE)
 _SLOTS_S = 10.0
 _SLOT_CODES = frozenset({1008, 1011, 1013})
 _OLD_STATUS = re.compile(r"status:? '?(?:UploadStatus\.)?(\w+)'?", re.IGNORECASE)
@@ -132,10 +135,15 @@ def ids_in(remote_id: str) -> tuple[str, str]:
 
 
 def status_of(record: Mapping[str, Any] | None) -> Status | None:
-    """Return the status in a file's record; GONE for no record, None for a word that we do not know."""
+    """Return the status in a file's record; GONE for no record, None for a word that we do not know.
+
+    What has its id at the storage is there whole, and anybody with its link gets it: the server calls it failed only
+    because nobody was left to be told of the success.
+    """
     if record is None:
         return Status.GONE
-    return _status(str(record.get("status") or ""))
+    status = _status(str(record.get("status") or ""))
+    return Status.COMPLETED if status is Status.FAILED and record.get("gdrive_id") else status
 
 
 def status_in(detail: str) -> Status | None:
@@ -212,6 +220,16 @@ def no_slot(code: int, reason: str) -> Failure | None:
     if code not in _SLOT_CODES or "not found" in reason.lower() or "missing" in reason.lower():
         return None
     return Failure(_K.BUSY, reason or "no place for an upload is free", retry_after_s=_SLOTS_S)
+
+
+def next_frame_bytes(frame_bytes: int, size_bytes: int, words: str) -> int:
+    """Return how large frames should be after an upload with *frame_bytes* ended with these *words* of the server.
+
+    One that streams takes the number of a frame for its place in the file: the second does not fit where it is put.
+    """
+    if size_bytes <= frame_bytes or not _OTHER_FRAMES.search(words):
+        return frame_bytes
+    return FRAMES_BYTES[(FRAMES_BYTES.index(frame_bytes) + 1) % len(FRAMES_BYTES)]
 
 
 # What comes back over the socket

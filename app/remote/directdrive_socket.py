@@ -1,4 +1,4 @@
-"""One file on its way over one WebSocket: frames of 4 MiB within a window, and what comes back meanwhile.
+"""One file on its way over one WebSocket: frames of one size within a window, and what comes back meanwhile.
 
 _read ── blocks ──► queue ──► _send_frames ──► socket ──► server
                                   ▲ window                  │
@@ -16,10 +16,8 @@ from app.remote.blocks import next_piece_bytes
 from app.remote.directdrive_rules import Error, Progress, Success, frame_of
 from app.remote.websocket import SocketClosedError, WebSocket
 
-FRAME_BYTES = 4 * 2**20
-"""What every version of the server takes, its streaming one nothing else; the last frame is shorter."""
-WINDOW_FRAMES = 8
-"""So many frames may be on their way unheard of."""
+WINDOW_BYTES = 32 * 2**20
+"""So much may be on its way unheard of."""
 _FIRST_PIECE_BYTES = 64 * 1024
 
 
@@ -37,9 +35,10 @@ Idle = Callable[[float], Awaitable[Ending | None]]
 
 
 class Delivery:
-    """One file and its socket, which it owns. *feed* is used until :meth:`bring` returns or raises, and not after."""
+    """One file and its socket, which it owns; the last frame is shorter than the others. *feed* is used until :meth:`bring` returns or raises, and not after."""
 
-    def __init__(self, socket: WebSocket, feed: Feed, size_bytes: int) -> None:
+    def __init__(self, socket: WebSocket, feed: Feed, size_bytes: int, frame_bytes: int) -> None:
+        self.frame_bytes = frame_bytes
         self._socket = socket
         self._feed = feed
         self._size_bytes = size_bytes
@@ -120,7 +119,9 @@ class Delivery:
         try:
             while not self.is_whole:
                 await self._room()
-                await self._socket.send(self._frame(min(FRAME_BYTES, self._size_bytes - self._sent_bytes)))
+                await self._socket.send(
+                    self._frame(min(self.frame_bytes, self._size_bytes - self._sent_bytes))
+                )
         except SocketClosedError:
             return  # whoever hears will say so
 
@@ -145,7 +146,7 @@ class Delivery:
         """Wait while too much is on its way. A percent of a large file is many frames: the next one may be nearly full."""
         while self._window_is_known:
             heard_bytes = ((self._percent or 0) + 1) * self._size_bytes // 100
-            if self._sent_bytes - heard_bytes < WINDOW_FRAMES * FRAME_BYTES:
+            if self._sent_bytes - heard_bytes < WINDOW_BYTES:
                 return
             self._heard.clear()
             await self._heard.wait()

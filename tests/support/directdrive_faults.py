@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tests.support.fake_server import FAULTS, Fault
@@ -28,6 +29,14 @@ class Faults:
         self._closures: list[tuple[int, str]] = []
         self._initiate_answers: list[Response] = []
         self._cut_at: int | None = None
+        self._only_frames_bytes: int | None = None
+        self._at_work: set[str] = set()
+
+    async def _progress(self, request: Request) -> Response:
+        """What is told of a file: whether a socket has it in its hands. Errors come with 200."""
+        active = request.path_params["file_id"] in self._at_work
+        body = {"total_chunks": 1} if active else {"error": "File not found or no active upload"}
+        return JSONResponse(body)
 
     def let_go(self) -> None:
         """Hold nothing back any more."""
@@ -122,9 +131,9 @@ class Faults:
         """`PROGRESS:50` instead of JSON, and words that nobody knows."""
         self._faults.add("strings")
 
-    def takes_frames_of_4_mib_only(self) -> None:
-        """The streaming processor: every frame but the last must be exactly 4 MiB."""
-        self._faults.add("streaming")
+    def takes_frames_of(self, size_bytes: int) -> None:
+        """The streaming processor: every frame but the last must be exactly of STREAMING_CHUNK_SIZE_MB, 4 by default."""
+        self._only_frames_bytes = size_bytes
 
     def cuts_at(self, size_bytes: int) -> None:
         """The network drops the next socket after so many bytes."""

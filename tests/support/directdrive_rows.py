@@ -34,6 +34,7 @@ class FakeFile:
     status: str = "pending"
     content: bytearray = field(default_factory=bytearray)
     upload_url: str = field(default="", repr=False)
+    gdrive_id: str | None = None
 
 
 def record(file: FakeFile) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def record(file: FakeFile) -> dict[str, Any]:
     return {
         "_id": file.id, "filename": file.name, "original_filename": file.original, "size_bytes": file.size,
         "content_type": "", "upload_date": "2026-11-21T01:37:52.714000", "status": file.status, "owner_id": file.owner,
-        "is_anonymous": file.owner is None, "batch_id": file.batch,
+        "is_anonymous": file.owner is None, "batch_id": file.batch, "gdrive_id": file.gdrive_id,
     }  # fmt: skip
 
 

@@ -22,7 +22,9 @@ from tests.support.engine_house import House, open_house
 from tests.support.sender import Parcel
 
 PASSWORD = "correct horse"
-QUICK = Pace(gather_s=0.005, linger_s=0.3, look_s=(0.02, 0.05, 0.2), idle_s=0.3, patience_s=2.0)
+QUICK = Pace(
+    gather_s=0.005, linger_s=0.3, look_s=(0.02, 0.05, 0.2), settle_s=10.0, idle_s=0.3, patience_s=2.0
+)
 """The waits of a server that is on this machine."""
 
 

@@ -59,8 +59,8 @@ class FakeDirectDrive(Faults):
     # What a test looks at
 
     def stored(self) -> dict[str, str]:
-        """Return the SHA-256 of every completed file by the name it is stored under."""
-        whole = (file for file in self.files.values() if file.status == "completed")
+        """Return the SHA-256 of every file that can be had, by the name it is stored under."""
+        whole = (file for file in self.files.values() if file.gdrive_id is not None)
         return {file.name: hashlib.sha256(file.content).hexdigest() for file in whole}
 
     def statuses(self) -> dict[str, str]:
@@ -117,6 +117,7 @@ class FakeDirectDrive(Faults):
         if self.generation is Generation.X:
             routes += [
                 Route(f"{v1}/upload/quota-info", self._quota),
+                Route(f"{v1}/system/upload-progress/{{file_id}}", self._progress),
                 Route(f"{v1}/batch/initiate", self._initiate_batch, methods=["POST"]),
                 Route(f"{v1}/batch/cancel/{{batch_id}}", self._cancel_batch, methods=["POST"]),
                 Route(f"{v1}/batch/{{batch_id}}", self._batch),
@@ -276,6 +277,7 @@ class FakeDirectDrive(Faults):
         assert file is not None
         file.status = "uploading"  # whatever it was
         with self._slot(file):
+            self._at_work.add(file.id)
             await self._receive(websocket, file)
 
     async def _legacy(self, websocket: WebSocket) -> None:
@@ -313,6 +315,7 @@ class FakeDirectDrive(Faults):
         try:
             yield
         finally:
+            self._at_work.discard(file.id)
             self._open[file.owner] -= 1
 
     async def _receive(self, websocket: WebSocket, file: FakeFile) -> None:
@@ -322,8 +325,8 @@ class FakeDirectDrive(Faults):
             await self._frames(websocket, file)
             await self._finish(websocket, file)
         except (WebSocketDisconnect, RuntimeError):
-            # The older one forgets to write it down, and the row stays `uploading`.
-            if self.generation is Generation.X and file.status not in ("cancelled", "completed"):
+            # The older one forgets it; the newer one writes so even of a file that it has just completed.
+            if self.generation is Generation.X and file.status != "cancelled":
                 file.status = "failed"
         except _StorageError as error:
             file.status = "failed"
@@ -347,7 +350,7 @@ class FakeDirectDrive(Faults):
                 file.status = "uploading"
             self.frames.append(len(data))
             is_last = len(file.content) + len(data) == file.size
-            if "streaming" in self._faults and len(data) != 4 * 2**20 and not is_last:
+            if self._only_frames_bytes not in (None, len(data)) and not is_last:
                 raise _StorageError("Upload failed: Failed to process chunk 1")
             file.content += data
             self._note_arrival(len(file.content))
@@ -371,7 +374,7 @@ class FakeDirectDrive(Faults):
             file.status = "failed"
             await websocket.close()
             return
-        file.status = "completed"  # whatever it was
+        file.status, file.gdrive_id = "completed", f"drive-{file.id}"  # whatever it was
         if "closes_1000_stored" in self._faults:
             await websocket.close()
             return

@@ -53,6 +53,27 @@ async def test_a_cancel_that_the_server_ignores_ends_as_finished(
     assert (answer.http_status, seen.state) == (200, RemoteState.STORED)
 
 
+async def test_a_file_that_is_finished_long_after_its_cancel_is_told_as_stored(
+    newest: FakeDirectDrive, tmp_path: Path
+) -> None:
+    """Nobody is left to be told of the success, so the real one calls it failed: it has an id at the storage all the same."""
+    newest.keeps_processing()
+    parcel = make_parcel(tmp_path, 10)
+    async with open_courier(newest.url) as courier:
+        task = asyncio.create_task(courier.send(parcel))
+        await newest.finalising.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await courier.cancel(parcel)
+        looking = asyncio.create_task(courier.look(parcel))
+        await until(lambda: newest.asked("upload-progress") > 1)
+        before = newest.statuses()
+        newest.let_go()
+        seen = await looking
+    assert (before, newest.statuses()) == ({"a.bin": "cancelled"}, {"a.bin": "failed"})
+    assert (seen.state, len(newest.stored())) == (RemoteState.STORED, 1)
+
+
 async def test_where_the_cancel_fails_closing_the_socket_is_the_cancel(
     newest: FakeDirectDrive, tmp_path: Path
 ) -> None:
