@@ -67,11 +67,23 @@ def booted(root: BareRoot, log: Path) -> Iterator[BootedRoot]:
     # A systemd that is younger than that of Debian 12 refuses the first version of control groups.
     env = root.env({"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"})
     with Child([*bare, "systemd-nspawn", *options, "--boot"], env, log) as nspawn:
-        children = Path(f"/proc/{nspawn.pid}/task/{nspawn.pid}/children")
-        here = BootedRoot(root, int(until(lambda: children.read_text().split(), "systemd")[0]))
+        here = BootedRoot(root, until(lambda: _init(nspawn.pid), "systemd"))
         try:
             until(lambda: here.is_up, "the user's systemd", within_s=60)
             yield here
         finally:
             here.halt()
             nspawn.wait()
+
+
+def _init(nspawn: int) -> int | None:
+    """Return the systemd that nspawn started; before it, nspawn starts helpers that end soon."""
+    children = map(int, Path(f"/proc/{nspawn}/task/{nspawn}/children").read_text().split())
+    return next((child for child in children if _name(child) == "systemd"), None)
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
