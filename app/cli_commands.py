@@ -164,7 +164,7 @@ async def _ending(
     asked = {row.id for row in rows}
     after = [row for row in await session.manager.transfers(batch.id) if row.id in asked or not asked]
     still_open = sum(row.state in _OPEN for row in after)
-    counts = Counter(row.ending.value for row in after if row.ending)
+    counts = Counter(ending.value for row in after if (ending := _ending_of(row)))
     summary = cancel_summary(CancelEnded(batch.id, batch.name, wanted is None, tuple(sorted(counts.items()))))
     if still_open:
         summary = (
@@ -287,6 +287,11 @@ def _is_open(batch: BatchView) -> bool:
 
 def _is_cancelling(batch: BatchView) -> bool:
     return batch.files.get(_S.CANCELLING, 0) > 0 or batch.ending is CancelEnding.CLEANUP_PENDING
+
+
+def _ending_of(row: TransferView) -> CancelEnding | None:
+    """How its cancel ended; whoever uploads it may have finished before our wish was read."""
+    return CancelEnding.FINISHED_FIRST if not row.ending and row.state is _S.COMPLETED else row.ending
 
 
 def _is_cancellable(row: TransferView) -> bool:

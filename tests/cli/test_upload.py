@@ -1,16 +1,22 @@
 """Stories of the command line: real processes, the real embedded server, real files."""
 
 import asyncio
+import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from app.cli_commands import end
+from app.cli_output import Output
+from app.cli_session import open_session
+from app.domain.state import BatchState, TransferState
 from tests.support.command_line import ROOT, Cli
 from tests.support.front import Door, Front, reply
 from tests.support.server import ServerProcess
@@ -122,6 +128,22 @@ def test_cancel_from_another_process_while_it_uploads(cli: Cli) -> None:
     assert (one_code, one["endings"], one["transfer"]["state"]) == (0, {"cancelled": 1}, "cancelled")
     assert (code, rest["endings"], uploading.returncode) == (0, {"cancelled": 2}, 1)
     assert (states, partials, cli.arrived("Big")) == (dict.fromkeys(BIG, "cancelled"), [], {})
+
+
+async def test_a_cancel_of_what_has_just_finished_says_that_it_came_too_late(cli: Cli) -> None:
+    """Whoever uploads it had finished before the wish was read: seen as uploading, and done when it was asked for."""
+    cli.make("Photos", {"a.jpg": b"1"})
+    cli.run("upload", "Photos")
+    silent = Output(io.StringIO(), io.StringIO(), as_json=False, quiet=True)
+    async with open_session(silent, env=cli.environment()) as session:
+        (batch,) = await session.manager.batches()
+        (row,) = await session.manager.transfers(batch.id)
+        before = replace(batch, state=BatchState.UPLOADING), replace(row, state=TransferState.UPLOADING)
+        ended = await end(session, *before)
+    assert (ended.message, ended.endings) == (
+        "Too late to cancel: 1 file had finished and stays.",
+        {"finished_first": 1},
+    )
 
 
 def test_a_server_with_a_token(cli: Cli, server: ServerProcess) -> None:
