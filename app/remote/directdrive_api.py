@@ -90,12 +90,13 @@ class Api:
 
     # Announcing
 
-    async def announce(self, outgoing: Outgoing, now: float) -> Reservation:
-        """Announce one file."""
+    async def announce(self, outgoing: Outgoing, now: float, *, cleans_names: bool) -> Reservation:
+        """Announce one file. ``cleans_names``: the server is of the newer kind, whose name for it can be foretold."""
         answer = await self._http.ask(
             "POST", f"{self._v1}/upload/initiate", payload=_announcement_of(outgoing)
         )
-        return _reservation(self._announced(answer, now), "", outgoing, now)
+        name = stored_name(outgoing.relative_path) if cleans_names else None
+        return _reservation(self._announced(answer, now), "", outgoing, now, name)
 
     async def announce_together(self, outgoings: Sequence[Outgoing], now: float) -> list[Reservation]:
         """Announce files as one batch; return their reservations in order.
@@ -118,7 +119,7 @@ class Api:
                 )
             )
         return [
-            _reservation(record, batch_id, outgoing, now)
+            _reservation(record, batch_id, outgoing, now, stored_name(outgoing.relative_path))
             for record, outgoing in zip(records, outgoings, strict=True)
         ]
 
@@ -184,12 +185,14 @@ def _announcement_of(outgoing: Outgoing) -> dict[str, object]:
     }
 
 
-def _reservation(record: object, remote_batch_id: str, outgoing: Outgoing, now: float) -> Reservation:
+def _reservation(
+    record: object, remote_batch_id: str, outgoing: Outgoing, now: float, foretold: str | None
+) -> Reservation:
     fields = record if isinstance(record, dict) else {}
     file_id, upload_url = fields.get("file_id"), fields.get("gdrive_upload_url")
     if not isinstance(file_id, str) or not isinstance(upload_url, str) or not file_id or "/" in file_id:
         raise TransferError(failure_in_success(fields))
     # In a batch's answer this is the cleaned name, whatever the field is called; a single file's has only ours.
     told = fields.get("original_filename") if remote_batch_id else None
-    name = told if isinstance(told, str) else stored_name(outgoing.relative_path)
+    name = told if isinstance(told, str) else foretold
     return Reservation(remote_batch_id, file_id, upload_url, outgoing.size_bytes, name, now)

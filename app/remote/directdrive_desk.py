@@ -170,7 +170,7 @@ class Desk:
             # One file that the server does not want, and it refuses all: each of these goes alone.
             self._alone.update(one.key for one in files)
         self._alone.discard(outgoing.key)
-        return {outgoing.key: await self._api.announce(outgoing, now)}
+        return {outgoing.key: await self._api.announce(outgoing, now, cleans_names=kind.together)}
 
     def _together(self, kind: Kind, outgoing: Outgoing) -> list[Outgoing]:
         """Return the file and those to be announced with it."""

@@ -194,7 +194,7 @@ class FakeDirectDrive(Faults):
 
     def _create(self, request: Request, body: dict[str, Any], batch: str | None) -> FakeFile:
         owner = None if "becomes_anonymous" in self._faults else self._who(request)
-        name = sanitised(body["filename"])
+        name = sanitised(body["filename"]) if self.generation is Generation.X else body["filename"]
         file = FakeFile(str(uuid4()), body["filename"], name, body["size"], owner, batch)
         session = secrets.token_hex(16)
         file.upload_url = f"https://drive.example/upload?uploadType=resumable&upload_id={session}&x=a+b%20c"

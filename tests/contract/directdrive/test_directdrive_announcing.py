@@ -10,7 +10,7 @@ import pytest
 from app.domain.failure import Failure, FailureKind, TransferError
 from app.remote.base import Outgoing
 from tests.support.directdrive_sender import failure_of, open_courier
-from tests.support.directdrive_server import FakeDirectDrive
+from tests.support.directdrive_server import FakeDirectDrive, Generation
 from tests.support.sender import make_parcel
 
 K = FailureKind
@@ -34,10 +34,14 @@ async def test_equal_names_are_matched_by_their_index(newest: FakeDirectDrive, t
 async def test_a_server_that_renames_files_is_told_of(
     fake: FakeDirectDrive, tmp_path: Path, name: str, stored: str
 ) -> None:
-    """renames_files: the name is predicted, or asked for where only the server can know it."""
+    """renames_files: the name is predicted, or asked for where only the server can know it. The older one keeps all."""
     async with open_courier(fake.url) as courier:
         sent = await courier.send(make_parcel(tmp_path, 10, name))
-    assert sent.answer == (f"stored as {stored}" if stored else "")
+    renamed = stored if fake.generation is Generation.X else ""
+    assert (sent.answer, list(fake.stored())) == (
+        f"stored as {renamed}" if renamed else "",
+        [renamed or name],
+    )
 
 
 async def test_one_file_that_is_not_wanted_does_not_take_the_others_with_it(

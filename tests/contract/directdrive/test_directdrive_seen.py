@@ -52,9 +52,9 @@ async def test_a_folder_arrives_by_one_announcement(newest: FakeDirectDrive, tmp
     assert (newest.asked("initiate"), len(newest.stored())) == (1, 3)
 
 
-async def test_a_name_that_the_server_changes_is_told(fake: FakeDirectDrive, tmp_path: Path) -> None:
+async def test_a_name_that_the_server_changes_is_told(newest: FakeDirectDrive, tmp_path: Path) -> None:
     """renames_files"""
-    async with house_of(tmp_path, fake) as house:
+    async with house_of(tmp_path, newest) as house:
         batch = await dropped(house, tmp_path / "Photos", [10, 11, 12], f0="what?.txt", f1=".profile")
         await house.over(batch)
         assert {words for _, words in told(house, batch).values()} == {
