@@ -1,9 +1,11 @@
-"""What a server can do and lists, in words. Pure."""
+"""What a server can do, wants of whoever signs in, and lists, in words. Pure."""
 
 import re
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from app.remote.base import Abilities, RemoteBatchRow, RemoteState
+from app.remote.registry import DIALECTS, SignsIn
 from app.units import ago_text, clock_text, count_text, exact_time, number_text, size_text
 
 _POWERS = (
@@ -27,15 +29,68 @@ _STATES = {
 _DATED = re.compile(r"\d{4}-\d\d-\d\d[T ]")
 
 
+class Power(NamedTuple):
+    """One line: whether the server can, and the words."""
+
+    can: bool
+    words: str
+
+
 def ability_rows(abilities: Abilities) -> tuple[tuple[str, str], ...]:
     """Return what a server can do as rows: what, and "yes", "no" or the limit."""
-    powers = tuple((text, "yes" if getattr(abilities, name) else "no") for name, text in _POWERS)
+    return (
+        *((words, "yes" if can else "no") for can, words in _abilities(abilities)),
+        *((what, limit or "no limit known") for what, limit in _limits(abilities)),
+    )
+
+
+def powers(abilities: Abilities) -> list[Power]:
+    """Return what *abilities* mean for a person; limits only where the server names one."""
+    limits = [Power(True, f"{what}: {limit}") for what, limit in _limits(abilities) if limit]
+    return _abilities(abilities) + limits
+
+
+def powers_text(abilities: Abilities | None) -> str:
+    """Return one sentence, for a screen reader and a status line; None: nobody has signed in yet."""
+    if abilities is None:
+        return "It says what it can do once you have signed in."
+    return "; ".join(f"{words}{'' if can else ': no'}" for can, words in powers(abilities)) + "."
+
+
+def _abilities(abilities: Abilities) -> list[Power]:
+    return [Power(getattr(abilities, name), words) for name, words in _POWERS]
+
+
+def _limits(abilities: Abilities) -> tuple[tuple[str, str], ...]:
     size, files = abilities.max_size_bytes, abilities.max_files
     return (
-        *powers,
-        ("Largest file", "no limit known" if size is None else size_text(size)),
-        ("Files in one request", "no limit known" if files is None else number_text(files)),
+        ("Largest file", "" if size is None else size_text(size)),
+        ("Files in one request", "" if files is None else number_text(files)),
     )
+
+
+def wants_user(kind: str) -> bool:
+    """Whether one signs in by name there."""
+    return kind in DIALECTS and DIALECTS[kind].signs_in is not SignsIn.TOKEN
+
+
+def secret_word(kind: str, user: str = "") -> str:
+    """Return what the secret is called there: "Password" or "Token"."""
+    how = DIALECTS[kind].signs_in if kind in DIALECTS else SignsIn.TOKEN
+    if how is SignsIn.PASSWORD_OR_TOKEN:
+        return "Password" if user else "Token"
+    return "Password" if how is SignsIn.PASSWORD else "Token"
+
+
+def sign_in_hint(kind: str) -> str:
+    """Return what to fill in, where that is not plain."""
+    if kind not in DIALECTS:
+        return ""
+    if DIALECTS[kind].may_be_anonymous:
+        return "Leave it empty if the server takes files of anybody."
+    if DIALECTS[kind].signs_in is SignsIn.PASSWORD_OR_TOKEN:
+        return "Leave the user name empty if you have a token."
+    return ""
 
 
 def remote_state_text(row: RemoteBatchRow) -> str:

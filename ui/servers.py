@@ -13,8 +13,8 @@ from app.domain.failure import TransferError
 from app.domain.state import OVER
 from app.remote.base import Abilities
 from app.remote.detect import Detected
+from app.server_words import powers_text
 from app.words import count_text, failure_text
-from ui.abilities import powers_text
 from ui.bridge import Bridge
 from ui.dialogs.parts import Mood
 from ui.dialogs.question import confirmed

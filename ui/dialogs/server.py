@@ -16,8 +16,8 @@ from app.accounts.secrets import Kept
 from app.domain.failure import Failure, FailureKind, TransferError
 from app.remote.base import Abilities
 from app.remote.detect import Detected
+from app.server_words import powers_text
 from app.words import failure_text
-from ui.abilities import powers_text
 from ui.dialogs.parts import Mood, keep_size
 from ui.dialogs.server_form import ServerForm, host_of
 from ui.loop import Tasks

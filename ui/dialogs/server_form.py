@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from app.accounts.profiles import ServerProfile
 from app.remote.base import Abilities
 from app.remote.registry import DIALECTS, SignsIn
-from ui.abilities import powers, powers_text, secret_word, sign_in_hint, wants_user
+from app.server_words import powers, powers_text, secret_word, sign_in_hint, wants_user
 from ui.dialogs.advanced import Advanced
 from ui.dialogs.parts import ICON, Mood, SecretField, Sentence, Working, caption, make_primary
 from ui.theme import Theme

@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
 )
 
 from app.domain.events import Link, ServerView
+from app.server_words import secret_word
 from app.words import failure_text
-from ui.abilities import secret_word
 from ui.delegates.row import ROW_HEIGHT
 from ui.dialogs.parts import Mood, Sentence, button, keep_size
 from ui.selection import files_text

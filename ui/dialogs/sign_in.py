@@ -19,8 +19,8 @@ from app.accounts.profiles import ProfileError
 from app.accounts.secrets import Kept
 from app.domain.events import ServerView
 from app.domain.failure import FailureKind, TransferError
+from app.server_words import secret_word
 from app.words import failure_text
-from ui.abilities import secret_word
 from ui.dialogs.parts import Mood, SecretField, Sentence, Working, heading, keep_size, make_primary
 from ui.loop import Tasks
 from ui.theme import Theme
