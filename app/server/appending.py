@@ -20,6 +20,7 @@ from app.server.files import FileRecord
 from app.server.partial import Partial
 from app.server.problems import Problem
 from app.server.reception import Reception, StopReason
+from app.server.states import UNFINISHED
 
 BLOCK_BYTES = 1024 * 1024
 CHECKPOINT_SECONDS = 0.5
@@ -163,7 +164,7 @@ async def append(
     offset_conflict, body_too_long, too_large, checksum_mismatch, cancelled, failed, upload_stalled, stopping, disk_full.
     """
     with core.receptions.enter(file.id) as reception:
-        partial = await core.on_disk(Partial.open, core.storage.partial_path(file.id))
+        partial = await _open(core, file)
         try:
             await _begin(core, file, reception, partial, offset_bytes)
             gatherer = _gatherer(core, file, partial, checksum, limit_bytes)
@@ -173,12 +174,35 @@ async def append(
             if partial.size_bytes < file.size_bytes:
                 return Appended(partial.size_bytes)
             return await _finish(core, file, partial, sha256)
+        except asyncio.CancelledError:  # with the request of many files that this one came in
+            await _drop_if_over(core, file, partial)
+            raise
         except Problem as problem:
             if not file.is_sized and problem.code not in _SETTLED:
                 await _give_up(core, file, partial, problem.detail)
             raise
         finally:
             partial.close()
+
+
+async def _open(core: Core, file: FileRecord) -> Partial:
+    """Open the partial. A thread cannot be stopped: who is cancelled meanwhile waits for what it makes, and tidies up."""
+    opening = core.start_on_disk(Partial.open, core.storage.partial_path(file.id))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with suppress(Problem, OSError):  # there is none, or somebody else writes it
+            await _drop_if_over(core, file, await opening)
+        raise
+
+
+async def _drop_if_over(core: Core, file: FileRecord, partial: Partial) -> None:
+    """Let go of a partial, which goes if the file is over: whoever cancelled it may have looked before it was there."""
+    try:
+        if await core.database.read(files.status, file.id) not in UNFINISHED:
+            await _drop(core, file, partial)
+    finally:
+        partial.close()
 
 
 async def _give_up(core: Core, file: FileRecord, partial: Partial, why: str) -> None:

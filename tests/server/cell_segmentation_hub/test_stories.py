@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -44,6 +45,27 @@ def test_one_bad_file_leaves_nothing_of_the_request(server: ServerProcess) -> No
         listed = client.get(f"/api/projects/{here}/images").json()["data"]["images"]
     assert [(one.status_code, one.json()["code"]) for one in (bad, large)] == [(400, "VALIDATION_ERROR")] * 2
     assert (listed, on_disk(server)) == ([], [])
+
+
+def test_a_cancel_while_the_disk_is_slow_leaves_nothing_that_comes_later(tmp_path: Path) -> None:
+    """A thread that opens a file cannot be stopped, and the cancel looks before the file is there."""
+    (tmp_path / "hold").touch()
+    slow = ServerProcess(tmp_path, "--rate-limits", "off", module="tests.support.slow_open_server")
+    with slow as server, login(server) as client, ThreadPoolExecutor(2) as pool:
+        here, upload = project(client), str(uuid4())
+        where, large = (
+            f"/api/projects/{here}/uploads/{upload}",
+            {"images": ("a.png", bytes(500_000), "image/png")},
+        )
+        headers = {"X-Upload-Id": upload}
+        sending = pool.submit(client.post, f"/api/projects/{here}/images", headers=headers, files=large)
+        until((tmp_path / "opening").exists)
+        cancel = pool.submit(client.post, f"{where}/cancel")
+        until(lambda: client.get(where).json()["data"]["status"] != "uploading")
+        (tmp_path / "hold").unlink()
+        until((tmp_path / "opened").exists)
+        status, answer = cancel.result().json()["data"]["status"], sending.result().status_code
+        assert (status, answer, on_disk(server)) == ("cancelled", 409, [])
 
 
 def test_a_cancel_stops_the_request_and_leaves_nothing(server: ServerProcess) -> None:
