@@ -158,13 +158,26 @@ class Program:
 
     def push(self, button: str) -> None:
         """Click the button with this text, in the window or in a question, once it is there."""
-        place = self.until(lambda look: look.facts["buttons"].get(button), f"the button {button!r}")
-        self.hand.click(Rect(*place))
+        self.hand.click(
+            self._resting(lambda look: look.facts["buttons"].get(button), f"the button {button!r}")
+        )
 
     def choose(self, entry: str) -> None:
         """Click an entry of the menu that is open."""
-        place = self.until(lambda look: look.facts["entries"].get(entry), f"the menu's entry {entry!r}")
-        self.hand.click(Rect(*place))
+        self.hand.click(
+            self._resting(lambda look: look.facts["entries"].get(entry), f"the menu's entry {entry!r}")
+        )
+
+    def _resting(self, find: Callable[[Look], Sequence[int] | None], what: str) -> Rect:
+        """Return a place once two looks find it the same: the window manager may still be moving a window that is new."""
+        before: Sequence[int] | None = None
+
+        def at_rest(look: Look) -> Sequence[int] | None:
+            nonlocal before
+            before, last = find(look), before
+            return before if before == last else None
+
+        return Rect(*self.until(at_rest, what))
 
     def select(self, table: str, name: str, button: int = 1) -> None:
         """Click the row of *table* that begins with *name*; with *button* 3, its menu opens."""
