@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.cli_output import BATCH_OVER, Output, batch_json, path_of, printable, transfer_json
+from app.cli_output import BATCH_OVER, Output, batch_json, id_width, path_of, printable, transfer_json
 from app.cli_session import CliError, Secret, Session, open_session
 from app.domain.batch import BatchView
 from app.domain.events import CancelEnded
@@ -96,8 +96,9 @@ async def status(args: Namespace, output: Output) -> int:
     async with open_session(output) as session:
         now = time.time()
         batches = await session.manager.batches()
+        width = id_width(batch.id for batch in batches)
         if args.batch is None:
-            lines = [line for batch in batches for line in await _batch_lines(session, batch, now)]
+            lines = [line for batch in batches for line in await _batch_lines(session, batch, now, width)]
             listed = {"batches": [batch_json(batch, now) for batch in batches]}
             output.result(listed, lines or ["Nothing has been uploaded yet."])
             return ALL_WELL
@@ -106,7 +107,9 @@ async def status(args: Namespace, output: Output) -> int:
             raise CliError("not_found", f"There is no batch “{printable(args.batch)}”.")
         rows = await session.manager.transfers(batch.id)
         value = {"batch": batch_json(batch, now), "transfers": [transfer_json(row, now) for row in rows]}
-        output.result(value, [_batch_line(batch, now), *(_transfer_line(row, now) for row in rows)])
+        each = id_width(row.id for row in rows)
+        lines = [_batch_line(batch, now, width), *(_transfer_line(row, now, each) for row in rows)]
+        output.result(value, lines)
         return ALL_WELL
 
 
@@ -221,7 +224,8 @@ def find_batch(batches: Sequence[BatchView], text: str) -> BatchView | None:
         if len(matches) == 1:
             return matches[0]
         if matches:
-            ids = ", ".join(batch.id[:8] for batch in matches)
+            width = id_width(batch.id for batch in matches)
+            ids = ", ".join(batch.id[:width] for batch in matches)
             raise CliError(
                 "ambiguous",
                 f"“{printable(text)}” could be {len(matches)} batches: {ids}. Give one of these ids.",
@@ -243,7 +247,11 @@ async def find_transfer(
             if len(matches) == 1:
                 return matches[0]
             if matches:
-                ids = ", ".join(f"{row.id[:8]} in {printable(batch.name)}" for batch, row in matches[:5])
+                width = id_width(row.id for _, row in matches)
+                ids = ", ".join(
+                    f"{row.id[:width]} ({printable(path_of(row))} in {printable(batch.name)})"
+                    for batch, row in matches[:5]
+                )
                 raise CliError(
                     "ambiguous",
                     f"“{printable(text)}” could be {len(matches)} files: {ids}. Give one of these ids.",
@@ -307,21 +315,21 @@ def _name(batch: BatchView, row: TransferView | None) -> str:
     return printable(path_of(row) if row else batch.name)
 
 
-async def _batch_lines(session: Session, batch: BatchView, now: float) -> list[str]:
+async def _batch_lines(session: Session, batch: BatchView, now: float, width: int) -> list[str]:
     """Return the line of a batch, and below it why it waits, if it does: that is in the journal file by file."""
-    lines = [_batch_line(batch, now)]
+    lines = [_batch_line(batch, now, width)]
     if batch.files.get(_S.WAITING):
         rows = await session.manager.transfers(batch.id)
         stopped = next((row for row in rows if row.state is _S.WAITING and row.failure), None)
-        lines += [f"{'':8}  {printable(what_happened(stopped, now))}"] if stopped else []
+        lines += [f"{'':{width}}  {printable(what_happened(stopped, now))}"] if stopped else []
     return lines
 
 
-def _batch_line(batch: BatchView, now: float) -> str:
+def _batch_line(batch: BatchView, now: float, width: int) -> str:
     files = f"{batch.done_files:,} / {count_text(batch.total_files, 'file')}"
     return "  ".join(
         (
-            batch.id[:8],
+            batch.id[:width],
             f"{batch_state_text(batch, now):<18}",
             f"{files:>16}",
             f"{size_text(batch.total_bytes):>8}",
@@ -331,7 +339,8 @@ def _batch_line(batch: BatchView, now: float) -> str:
     )
 
 
-def _transfer_line(row: TransferView, now: float) -> str:
+def _transfer_line(row: TransferView, now: float, width: int) -> str:
     said = printable(what_happened(row, now))
-    line = f"{row.id[:8]}  {state_word(row.state):<10}  {size_text(row.size_bytes):>8}  {printable(path_of(row))}"
+    size = f"{size_text(row.size_bytes):>8}"
+    line = f"{row.id[:width]}  {state_word(row.state):<10}  {size}  {printable(path_of(row))}"
     return f"{line}  ({said.rstrip('.')})" if said and row.state is not _S.COMPLETED else line

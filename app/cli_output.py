@@ -8,8 +8,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, TextIO
 
 from app.domain.batch import BatchView, IntakeReport
@@ -30,6 +31,7 @@ _PLAIN_EVERY_S = 5.0
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _HARMLESS = frozenset("\u00a0\u200c\u200d\u3000")  # spaces, and what joins emoji and scripts
 BATCH_OVER = frozenset({BatchState.COMPLETED, BatchState.PARTIAL, BatchState.FAILED, BatchState.CANCELLED})
+_SHORTEST_ID = 8
 _OVER = (TransferState.COMPLETED, TransferState.FAILED, TransferState.CANCELLED)
 
 
@@ -197,6 +199,12 @@ def _flat(value: dict[str, Any]) -> dict[str, Any]:
             else {name: each}
         )
     return one_level
+
+
+def id_width(ids: Iterable[str]) -> int:
+    """Return how many digits tell each of *ids* from all others, 8 at least: what is shown of them is accepted again."""
+    known = set(ids)
+    return next(width for width in count(_SHORTEST_ID) if len({each[:width] for each in known}) == len(known))
 
 
 def path_of(transfer: TransferView) -> str:

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_a_folder_arrives_byte_for_byte_on_a_machine_without_qt(cli: Cli) -> Non
         capture_output=True,
         check=False,
     )
-    code, out, err = cli.run("upload", "Photos", env=without_qt)
+    code, out, err = cli.run("upload", "Photos", "--quiet", env=without_qt)
     assert (b"no Qt here" in proof.stderr, code, err, cli.arrived("Photos")) == (True, 0, "", files)
     assert out.startswith("Photos is uploaded: 4 files, 7 B in ")
 
@@ -245,6 +246,22 @@ def test_two_batches_of_one_name_are_ambiguous(cli: Cli) -> None:
         f"uphaul: “Photos” could be 2 batches: {listed}. Give one of these ids.\n",
         ids[1],
     )
+
+
+def test_each_file_is_named_by_what_status_shows_of_its_id(cli: Cli) -> None:
+    cli.make("Photos", {f"{number}.txt": b"1" for number in range(30)})
+    cli.run("upload", "Photos")
+    _, listing, _ = cli.run("status", "Photos")
+    shown = {line.split()[0]: line.split()[-1] for line in listing.splitlines()[1:]}
+    ((head, _),) = Counter(short[:8] for short in shown).most_common(1)
+    short, name = next((short, name) for short, name in shown.items() if short.startswith(head))
+    one, several = (cli.json("cancel", text)[1]["error"] for text in (short, head))
+    assert (len(shown), {len(each) for each in shown}, one["message"]) == (
+        30,
+        {12},
+        f"{name} is over; there is nothing to cancel.",
+    )
+    assert (several["code"], f": {short} ({name} in Photos), " in several["message"]) == ("ambiguous", True)
 
 
 def test_a_damaged_journal_is_said_and_does_not_stop_the_upload(cli: Cli) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli_output import Output, moment_json, printable, progress_line
+from app.cli_output import Output, id_width, moment_json, printable, progress_line
 from app.domain.state import BatchState, TransferState
 from tests.unit.test_words import NOW, a_batch
 
@@ -113,3 +113,17 @@ def test_quiet_says_nothing_but_the_error() -> None:
 
 def test_moments_are_utc_with_z() -> None:
     assert (moment_json(1_800_000_000.5), moment_json(None)) == ("2027-01-15T08:00:00.500Z", None)
+
+
+@pytest.mark.parametrize(
+    "ids, width",
+    [
+        ([], 8),
+        (["0123456789"], 8),
+        (["0123456789", "0123456789"], 8),
+        (["0000000011", "1000000011"], 8),
+        (["0123456789ab", "f", "0123456780ab"], 10),
+    ],
+)
+def test_so_much_of_an_id_is_shown_as_tells_it_from_all_others(ids: list[str], width: int) -> None:
+    assert id_width(ids) == width
