@@ -149,16 +149,30 @@ async def end(session: Session, batch: BatchView, wanted: TransferView | None) -
     rows = (
         [wanted] if wanted else [r for r in await session.manager.transfers(batch.id) if _is_cancellable(r)]
     )
-    if not any(_is_cancellable(row) for row in rows) and batch.state in BATCH_OVER:
+    is_over = batch.state in BATCH_OVER or (wanted is not None and wanted.state is _S.SKIPPED)
+    if is_over and not any(_is_cancellable(row) for row in rows):
         raise CliError("nothing_to_cancel", f"{_name(batch, wanted)} is over; there is nothing to cancel.")
-    for problem in (await session.connect_again([batch])).values():
-        session.output.say(problem.sentence)
+    await _ask(session, batch, wanted)
+    await _until_heard(session, [batch.id], _is_open, wanted)
+    return await _ending(session, batch, rows, wanted)
+
+
+async def _ask(session: Session, batch: BatchView, wanted: TransferView | None) -> None:
+    """Ask the program that works on it, which is signed in; sign in only where the cancel is ours to carry out."""
+    is_elsewhere = session.manager.is_elsewhere(batch.id)
+    if not is_elsewhere:
+        await _sign_in(session, batch)
     if wanted:
         await session.manager.cancel_transfers([wanted.id])
     else:
         await session.manager.cancel_batch(batch.id)
-    await _until_heard(session, [batch.id], _is_open, wanted)
-    return await _ending(session, batch, rows, wanted)
+    if is_elsewhere and not session.manager.is_elsewhere(batch.id):
+        await _sign_in(session, batch)  # that program ended in this moment
+
+
+async def _sign_in(session: Session, batch: BatchView) -> None:
+    for problem in (await session.connect_again([batch])).values():
+        session.output.say(problem.sentence)
 
 
 async def _ending(
@@ -168,7 +182,9 @@ async def _ending(
     after = [row for row in await session.manager.transfers(batch.id) if row.id in asked or not asked]
     still_open = sum(row.state in _OPEN for row in after)
     counts = Counter(ending.value for row in after if (ending := _ending_of(row)))
-    summary = cancel_summary(CancelEnded(batch.id, batch.name, wanted is None, tuple(sorted(counts.items()))))
+    failed = sum(row.state is _S.FAILED for row in after)
+    told = CancelEnded(batch.id, batch.name, wanted is None, tuple(sorted(counts.items())))
+    summary = cancel_summary(told, failed=failed)
     if still_open:
         summary = (
             f"The cancel of {count_text(still_open, 'file')} is not confirmed yet. It is kept, and goes on with "

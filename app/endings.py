@@ -40,18 +40,29 @@ def ending_text(ending: CancelEnding, answer: str = "") -> str:
     return ANSWERS.get(answer) or _ENDINGS[ending]
 
 
-def cancel_summary(ended: CancelEnded) -> str:
-    """Return what a cancel did: "Cancelled. The server kept nothing of 12 files; 3 had finished and stay."."""
+def cancel_summary(ended: CancelEnded, *, failed: int = 0) -> str:
+    """Return what a cancel did: "Cancelled. The server kept nothing of 12 files; 3 had finished and stay.".
+
+    *failed* files had failed before the wish was read.
+    """
     counts = dict(ended.counts)
     gone, stayed = counts.get(_E.CANCELLED, 0), counts.get(_E.FINISHED_FIRST, 0)
     here, pending = counts.get(_E.HERE_ONLY, 0), counts.get(_E.CLEANUP_PENDING, 0)
-    if stayed and not (gone or here or pending):
-        return f"Too late to cancel: {count_text(stayed, 'file')} had finished and {_verb(stayed, 'stays', 'stay')}."
+    if (stayed or failed) and not (gone or here or pending):
+        late = (
+            [f"{count_text(stayed, 'file')} had finished and {_verb(stayed, 'stays', 'stay')}"]
+            if stayed
+            else []
+        )
+        late += [f"{count_text(failed, 'file')} had failed"] if failed else []
+        return f"Too late to cancel: {'; '.join(late)}."
     parts = []
     if gone:
         parts.append(f"The server kept nothing of {count_text(gone, 'file')}")
     if stayed:
         parts.append(f"{number_text(stayed)} had finished and {_verb(stayed, 'stays', 'stay')}")
+    if failed:
+        parts.append(f"{number_text(failed)} had failed before")
     parts += _here_only(here, ended.kept_there, ended.nothing_there)
     if pending:
         parts.append(f"for {number_text(pending)} the server has not answered yet and is asked again")

@@ -166,6 +166,10 @@ class UploadManager(ServerDesk):
             tuple(timeline),
         )
 
+    def is_elsewhere(self, batch_id: str) -> bool:
+        """Whether another program works on a batch: a cancel is then that program's to carry out, not ours."""
+        return not self._shelf.is_ours(batch_id) and not self._ownership.is_free(batch_id)
+
     async def remove(self, batch_ids: Sequence[str]) -> None:
         """Take finished batches off the list; others stay."""
         over = [name for name in batch_ids if name in self._book.batches and not self._unfinished(name)]

@@ -131,20 +131,44 @@ def test_cancel_from_another_process_while_it_uploads(cli: Cli) -> None:
     assert (states, partials, cli.arrived("Big")) == (dict.fromkeys(BIG, "cancelled"), [], {})
 
 
-async def test_a_cancel_of_what_has_just_finished_says_that_it_came_too_late(cli: Cli) -> None:
-    """Whoever uploads it had finished before the wish was read: seen as uploading, and done when it was asked for."""
-    cli.make("Photos", {"a.jpg": b"1"})
-    cli.run("upload", "Photos")
+@pytest.mark.parametrize(
+    "size_bytes, message, endings",
+    [
+        (10, "Too late to cancel: 1 file had finished and stays.", {"finished_first": 1}),
+        (1000, "Too late to cancel: 1 file had failed.", {}),
+    ],
+)
+async def test_a_cancel_of_what_has_just_ended_says_that_it_came_too_late(
+    cli: Cli, tmp_path: Path, size_bytes: int, message: str, endings: dict[str, int]
+) -> None:
+    """Whoever uploads it was done before the wish was read: seen as uploading, and over when it was asked for."""
+    cli.make("Photos", {"a.jpg": b"1" * size_bytes})
     silent = Output(io.StringIO(), io.StringIO(), as_json=False, quiet=True)
-    async with open_session(silent, env=cli.environment()) as session:
-        (batch,) = await session.manager.batches()
-        (row,) = await session.manager.transfers(batch.id)
-        before = replace(batch, state=BatchState.UPLOADING), replace(row, state=TransferState.UPLOADING)
-        ended = await end(session, *before)
-    assert (ended.message, ended.endings) == (
-        "Too late to cancel: 1 file had finished and stays.",
-        {"finished_first": 1},
+    with ServerProcess(tmp_path / "small", "--max-size", "100") as server:
+        token = {"UPHAUL_TOKEN": server.token}
+        await asyncio.to_thread(cli.run, "upload", "Photos", "--server", server.url, env=token)
+        async with open_session(silent, env=cli.environment(token)) as session:
+            (batch,) = await session.manager.batches()
+            (row,) = await session.manager.transfers(batch.id)
+            before = replace(batch, state=BatchState.UPLOADING), replace(row, state=TransferState.UPLOADING)
+            ended = [await end(session, *before), await end(session, before[0], None)]
+    assert [(each.message, each.endings) for each in ended] == [(message, endings)] * 2
+
+
+def test_a_cancel_asks_the_program_that_uploads_and_signs_in_nowhere(cli: Cli, server: ServerProcess) -> None:
+    cli.make("Big", BIG)
+    cli.slow_down(300_000)
+    uploading = cli.start("upload", "Big", "--server", server.url, env={"UPHAUL_TOKEN": server.token})
+    eventually(
+        lambda: sum(p.stat().st_size for p in server.partials_dir.iterdir()), lambda size: size > 0, 20
     )
+    code, out, err = cli.run("cancel", "Big")
+    uploading.communicate(timeout=20)
+    assert (code, out, "sign" in err) == (
+        0,
+        "Big: Cancelled. The server kept nothing of 3 files.\n",
+        False,
+    ), err
 
 
 def test_a_server_with_a_token(cli: Cli, server: ServerProcess) -> None:

@@ -254,6 +254,18 @@ def test_a_cancel_says_what_it_did(counts: dict[str, int], text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "counts, text",
+    [
+        ({}, "Too late to cancel: 2 files had failed."),
+        ({"finished_first": 1}, "Too late to cancel: 1 file had finished and stays; 2 files had failed."),
+        ({"cancelled": 1}, "Cancelled. The server kept nothing of 1 file; 2 had failed before."),
+    ],
+)
+def test_what_had_failed_before_is_not_told_as_cancelled(counts: dict[str, int], text: str) -> None:
+    assert cancel_summary(CancelEnded("b", "B", True, tuple(counts.items())), failed=2) == text
+
+
+@pytest.mark.parametrize(
     "batch, words",
     [
         (a_batch(B.COMPLETED), ("Holiday 2026 is uploaded", "640 files, 8.1 GB in 1 min 32 s")),
