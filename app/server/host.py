@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -132,6 +133,7 @@ class _Child:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._last_lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._listens = False
 
     async def start(self) -> Endpoint:
         """Start it and wait for its first line."""
@@ -154,7 +156,9 @@ class _Child:
         try:
             async with asyncio.timeout(START_SECONDS):
                 line = await self._process.stdout.readline()
-            return Endpoint(url=json.loads(line)["url"], token=self._token)
+            endpoint = Endpoint(url=json.loads(line)["url"], token=self._token)
+            self._listens = True
+            return endpoint
         except (TimeoutError, ValueError, KeyError, TypeError):
             await self.end()
             said = "\n".join(self._last_lines) or "It wrote nothing."
@@ -186,6 +190,11 @@ class _Child:
             return
         assert process.stdin is not None
         process.stdin.close()
+        if not self._listens and process.returncode is None:
+            # It would read the end of its input only after its start, and has nothing to finish. Not terminate(): that
+            # reaps a process that has just died, and asyncio then misses its end.
+            with contextlib.suppress(OSError):
+                os.kill(process.pid, signal.SIGTERM)
         for harder in (process.terminate, process.kill, None):
             try:
                 async with asyncio.timeout(STOP_SECONDS):

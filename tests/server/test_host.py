@@ -123,3 +123,21 @@ def test_the_module_does_not_import_the_server(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+async def test_who_stops_it_while_it_starts_does_not_wait_for_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person who quits at once; the patience for an orderly end is for a server that has something to finish."""
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "sitecustomize.py").write_text("import time\ntime.sleep(1000)\n")
+    monkeypatch.setenv("PYTHONPATH", str(slow))
+    monkeypatch.setattr("app.server.host.STOP_SECONDS", 1000)
+    host = EmbeddedServer(tmp_path / "data")
+    starting = asyncio.ensure_future(host.endpoint())
+    while not child_of(os.getpid()):
+        await asyncio.sleep(0.01)
+    await host.stop()
+    await asyncio.wait({starting})
+    assert (child_of(os.getpid()), type(starting.exception())) == ([], ServerStartError)

@@ -8,7 +8,7 @@ from typing import Any
 
 import socketio
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.server.api.cell_segmentation_hub import projects
 from app.server.core import Core
@@ -29,7 +29,7 @@ class Sockets:
         self._server = socketio.AsyncServer(
             async_mode="asgi", cors_allowed_origins=[], logger=_QUIET, engineio_logger=_QUIET
         )
-        self.app = _upgrading_sockets_only(socketio.ASGIApp(self._server, socketio_path=""))
+        self.app = _Endpoint(self._server, socketio_path="")
         self.cancels: dict[str, Wish] = {}
         """What `operation:cancel` does, by its operationType."""
         self.stats: Callable[[str, str], Awaitable[dict[str, Any]]] | None = None
@@ -122,15 +122,13 @@ class Sockets:
         await self._server.shutdown()
 
 
-def _upgrading_sockets_only(app: ASGIApp) -> ASGIApp:
+class _Endpoint(socketio.ASGIApp):  # type: ignore[misc]  # python-socketio has no types
     """A proxy that strips `Connection` may leave `Upgrade`: plain HTTP, of which socket.io would try to make a WebSocket."""
 
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"upgrade"]}
-        await app(scope, receive, send)
-
-    return serve
+        await super().__call__(scope, receive, send)
 
 
 def _known(asked: Mapping[str, Any]) -> dict[str, Any]:
