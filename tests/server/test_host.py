@@ -136,8 +136,7 @@ async def test_who_stops_it_while_it_starts_does_not_wait_for_the_start(
     monkeypatch.setattr("app.server.host.STOP_SECONDS", 1000)
     host = EmbeddedServer(tmp_path / "data")
     starting = asyncio.ensure_future(host.endpoint())
-    while not child_of(os.getpid()):
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(eventually, lambda: child_of(os.getpid()), bool)
     await host.stop()
     await asyncio.wait({starting})
     assert (child_of(os.getpid()), type(starting.exception())) == ([], ServerStartError)
