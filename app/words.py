@@ -113,6 +113,7 @@ _FAILURES: dict[FailureKind, tuple[str, str]] = {
     ),
     _K.INTERNAL: ("Uphaul met a problem of its own", "Retry; if it happens again, please report it"),
 }
+_WRONG_SIGN_IN = ("The user name or the password is wrong", "Check both, then sign in again")
 _DETAIL_SAYS_MORE = frozenset(_K) - {_K.TOO_LARGE, _K.DISK_FULL, _K.SIGN_IN, _K.CHECKSUM_MISMATCH}
 _STATUS_SAYS_MORE = frozenset(
     {_K.BUSY, _K.SERVER_ERROR, _K.REFUSED, _K.FORBIDDEN, _K.NOT_A_SERVER, _K.CONFLICT, _K.SIGN_IN}
@@ -232,7 +233,8 @@ _SIMPLE: dict[TransferState, str] = {
 
 def failure_text(failure: Failure) -> str:
     """Return what happened and what to do, in two short sentences."""
-    return f"{_what(failure)} {_FAILURES[failure.kind][1]}."
+    advice = _WRONG_SIGN_IN[1] if failure.is_wrong_password else _FAILURES[failure.kind][1]
+    return f"{_what(failure)} {advice}."
 
 
 def batch_ended(batch: BatchView) -> tuple[str, str]:
@@ -283,6 +285,8 @@ def report_text(report: IntakeReport) -> str:
 def _what(failure: Failure) -> str:
     """Return what happened, with the server's number and words where they say more."""
     kind = failure.kind
+    if failure.is_wrong_password:
+        return f"{_WRONG_SIGN_IN[0]}."
     sentence = _FAILURES[kind][0]
     if kind is _K.TOO_LARGE and failure.limit_bytes is not None:
         return f"{sentence} (limit {size_text(failure.limit_bytes)})."

@@ -44,6 +44,9 @@ class Scope(StrEnum):
     SERVER = "server"
 
 
+WRONG_SIGN_IN = "the user name or the password is wrong"
+"""The detail of a SIGN_IN where a name and a password were just refused; a sign-in that ran out has another, or none."""
+
 _K = FailureKind
 _SERVER_WIDE = frozenset(
     {_K.UNREACHABLE, _K.BUSY, _K.DISK_FULL, _K.SIGN_IN, _K.FORBIDDEN, _K.NOT_A_SERVER, _K.TLS}
@@ -81,6 +84,11 @@ class Failure:
     def scope(self) -> Scope:
         """Whether other transfers to the same server must wait as well."""
         return Scope.SERVER if self.kind in _SERVER_WIDE else Scope.FILE
+
+    @property
+    def is_wrong_password(self) -> bool:
+        """Whether a name and a password were just refused, and not a sign-in that has run out."""
+        return self.kind is _K.SIGN_IN and self.detail == WRONG_SIGN_IN
 
     @property
     def retryable(self) -> bool:

@@ -10,13 +10,15 @@ import binascii
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from app.domain.failure import Failure, FailureKind, TransferError
+from app.domain.failure import WRONG_SIGN_IN, Failure, FailureKind, TransferError
 
 SPARE_S = 60.0
 """Tokens are renewed when they have less than this left: a body must not meet its 401 after an hour of sending."""
+_SAYS_WRONG = frozenset({400, 401, 422})
+"""What servers answer to a wrong name or password; 403 is something else, an account that is not open yet."""
 
 Headers = Mapping[str, str]
 
@@ -117,9 +119,10 @@ class SignedIn:
         try:
             return await self._sign_in()
         except TransferError as error:
-            if error.failure.kind is FailureKind.SIGN_IN:
-                self._refused.append(error.failure)
-            raise
+            if error.failure.kind is not FailureKind.SIGN_IN:
+                raise
+            self._refused.append(_told(error.failure))
+            raise TransferError(self._refused[-1]) from error
 
 
 def checked_token(token: str) -> str:
@@ -136,6 +139,11 @@ def jwt_expiry(token: str) -> float | None:
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return float(claims["exp"]) if isinstance(claims, dict) and "exp" in claims else None
     return None
+
+
+def _told(refused: Failure) -> Failure:
+    """Return why a sign-in was refused, in the one way that every server's refusal is told."""
+    return replace(refused, detail=WRONG_SIGN_IN) if refused.http_status in _SAYS_WRONG else refused
 
 
 def _headers_of(tokens: Tokens) -> Headers:

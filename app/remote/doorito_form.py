@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 
-from app.domain.failure import Failure, FailureKind, TransferError
+from app.domain.failure import WRONG_SIGN_IN, Failure, FailureKind, TransferError
 from app.remote.account import Account, Line
 from app.remote.answer import Answer, failure_of
 from app.remote.auth import SignedIn, Tokens
@@ -90,7 +90,7 @@ class FormLine:
                 headers={"Cookie": f"csrftoken={csrf}", "Referer": http.url_of(path)},
             )
             if answer.ok:  # the login page again
-                raise TransferError(Failure(_K.SIGN_IN, "the name or the password is wrong"))
+                raise TransferError(Failure(_K.SIGN_IN, WRONG_SIGN_IN))
             if answer.status not in (302, 303) or "sessionid" not in answer.cookies:
                 raise http.failure(answer)
         finally:

@@ -72,6 +72,7 @@ def test_a_server_that_wants_a_name_and_a_password(cli: Cli, lab: ServerProcess)
     none_added = cli.json("server", "list")
     right = cli.json("server", "add", "Pics", url, "--user", "local", env=word)
     batches = cli.json("server", "batches", "Pics", env=word)
+    assert wrong[1]["error"]["message"].startswith("Pics: The user name or the password is wrong. Check both")
     assert (
         [each[1]["error"]["code"] for each in (without_name, with_token, with_nothing, wrong)],
         none_added[1],

@@ -7,7 +7,7 @@ import pytest
 
 from app.domain.batch import BatchView, IntakeReport
 from app.domain.events import CancelEnded
-from app.domain.failure import Failure, FailureKind
+from app.domain.failure import WRONG_SIGN_IN, Failure, FailureKind
 from app.domain.paths import SkipReason
 from app.domain.state import BatchState, CancelEnding, TransferState
 from app.domain.transfer import TransferView
@@ -154,6 +154,10 @@ def test_every_transfer_state_can_be_asked_what_happened() -> None:
         (
             a_transfer(S.WAITING, failure=Failure(FailureKind.SIGN_IN, http_status=401)),
             "The server asks you to sign in (401). Sign in again, then resume.",
+        ),
+        (
+            a_transfer(S.WAITING, failure=Failure(FailureKind.SIGN_IN, WRONG_SIGN_IN, 401)),
+            "The user name or the password is wrong. Check both, then sign in again.",
         ),
         (
             a_transfer(

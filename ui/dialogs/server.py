@@ -280,7 +280,7 @@ class ServerDialog(QDialog):
 
 
 def _about_secret(failure: Failure, text: str) -> str:
-    if failure.kind is FailureKind.SIGN_IN:
+    if failure.kind is FailureKind.SIGN_IN and not failure.is_wrong_password:
         detail = f" It says: {failure.detail.rstrip('.')}." if failure.detail else ""
         return f"The server did not let you in.{detail}"
     return text

@@ -87,8 +87,7 @@ class SignInDialog(QDialog):
             await self._door.try_secret(self._server.profile_id, secret)
         except (TransferError, ProfileError) as error:
             if isinstance(error, ProfileError) or error.failure.kind is FailureKind.SIGN_IN:
-                wrong = "The server did not let you in with it. Check it and try again."
-                self.said.say(str(error) if isinstance(error, ProfileError) else wrong, Mood.BAD)
+                self.said.say(_refused(error), Mood.BAD)
                 self.secret.setFocus()
                 self.secret.selectAll()
                 return
@@ -149,3 +148,11 @@ class SignInDialog(QDialog):
         self._cancel.setAutoDefault(False)
         make_primary(self.enter)
         self.secret.setFocus()
+
+
+def _refused(error: TransferError | ProfileError) -> str:
+    if isinstance(error, ProfileError):
+        return str(error)
+    if error.failure.is_wrong_password:
+        return failure_text(error.failure)
+    return "The server did not let you in with it. Check it and try again."

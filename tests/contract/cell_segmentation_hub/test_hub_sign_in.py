@@ -95,7 +95,7 @@ async def test_a_wrong_password_is_tried_once_for_everybody(
         batch = house.drop(photos, target=fake.project)
         await house.reach(batch, S.WAITING, 500)
         words = set(told(house, batch).values())
-    assert words == {(S.WAITING, "The server asks you to sign in (401). Sign in again, then resume.")}
+    assert words == {(S.WAITING, "The user name or the password is wrong. Check both, then sign in again.")}
     assert (fake.refused_sign_ins, fake.received) == (1, [])
 
 

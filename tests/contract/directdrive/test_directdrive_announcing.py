@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.failure import Failure, FailureKind, TransferError
+from app.domain.failure import WRONG_SIGN_IN, Failure, FailureKind, TransferError
 from app.remote.base import Outgoing
 from tests.support.directdrive_sender import failure_of, open_courier
 from tests.support.directdrive_server import FakeDirectDrive, Generation
@@ -217,7 +217,7 @@ async def test_a_wrong_password_is_shown_once_for_all_files(fake: FakeDirectDriv
         asked = fake.asked("auth/token")
         now[0] += 10
         await failure_of(courier, parcels[0])
-    wrong = Failure(K.SIGN_IN, "Incorrect username or password", 401)
+    wrong = Failure(K.SIGN_IN, WRONG_SIGN_IN, 401)
     assert [end.failure for end in ends if isinstance(end, TransferError)] == [wrong] * 6
     assert (asked, fake.asked("auth/token")) == (1, 2)
 

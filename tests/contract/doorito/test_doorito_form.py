@@ -56,10 +56,7 @@ async def test_a_greeting_logs_in_as_a_browser_does(form: FakeDooritoForm) -> No
 async def test_a_wrong_password_is_said(form: FakeDooritoForm) -> None:
     with pytest.raises(TransferError) as caught:
         await greeted(line_to(form, "wrong"))
-    assert (caught.value.failure.kind, caught.value.failure.detail) == (
-        K.SIGN_IN,
-        "the name or the password is wrong",
-    )
+    assert caught.value.failure.is_wrong_password
 
 
 @pytest.mark.parametrize(

@@ -386,7 +386,7 @@ async def test_a_password_that_was_changed_keeps_the_queue_waiting(
         fake.password = "Another-123"
         batch = house.drop(photos(tmp_path / "Photos", a=b"1"))
         await house.reach(batch, S.WAITING)
-        assert told(house, batch)["a.jpg"][1].startswith("The server asks you to sign in (401).")
+        assert told(house, batch)["a.jpg"][1].startswith("The user name or the password is wrong.")
         fake.password = "Secret-123"
         house.engine.open_gate("profile")
         await house.over(batch)

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app.domain.failure import Failure, FailureKind, TransferError
+from app.domain.failure import WRONG_SIGN_IN, Failure, FailureKind, TransferError
 from app.remote.auth import Bearer, SignedIn, Tokens, jwt_expiry
 from app.remote.http import Http
 from tests.support.canned_server import Asked, Canned, CannedServer, json_answer
@@ -167,12 +167,12 @@ async def test_a_wrong_password_is_a_matter_for_a_person_and_asked_once_a_reques
         with pytest.raises(TransferError) as caught:
             await house.get()
         error = caught.value
-        return error.failure.kind, repr(error) + repr(error.__context__) + repr(error.__cause__)
+        return error.failure, repr(error) + repr(error.__context__) + repr(error.__cause__)
 
     with caplog.at_level(logging.DEBUG):
-        (kind, text), server = await at(story, password="wr0ng")  # type: ignore[misc]
-    assert (kind, server.times("/token"), server.times("/data"), "wr0ng" in text + caplog.text) == (
-        FailureKind.SIGN_IN,
+        (failure, text), server = await at(story, password="wr0ng")  # type: ignore[misc]
+    assert (failure, server.times("/token"), server.times("/data"), "wr0ng" in text + caplog.text) == (
+        Failure(FailureKind.SIGN_IN, WRONG_SIGN_IN, 401),
         1,
         0,
         False,
