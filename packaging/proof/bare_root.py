@@ -1,6 +1,7 @@
 """A Debian of its own below one folder: debootstrap's minbase, no Python, nothing of ours, with apt as it is set up here.
 
-UPHAUL_PROOF_SUITE chooses another release (trixie, noble): its packages come from debootstrap's mirror for it.
+UPHAUL_PROOF_SUITE chooses another release (trixie, noble): its packages come from debootstrap's mirror for it, or from
+UPHAUL_PROOF_MIRROR, which an Ubuntu needs here.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from pathlib import Path
 
 HERE = "bookworm"
 SUITE = os.environ.get("UPHAUL_PROOF_SUITE", HERE)
+_MIRROR = os.environ.get("UPHAUL_PROOF_MIRROR", "")
 # Debian 12 has neither a script for a release that is younger, nor Ubuntu's key: by HTTPS, and from then on apt has the key.
-_UBUNTU = (["--components=main,universe"], ["https://archive.ubuntu.com/ubuntu", "jammy"])
-_MORE_OPTIONS, _MIRROR_AND_SCRIPT = _UBUNTU if SUITE == "noble" else ([], [])
+_UBUNTU = (["--components=main,universe"], [_MIRROR, "jammy"])
+_MORE_OPTIONS, _MIRROR_AND_SCRIPT = _UBUNTU if SUITE == "noble" else ([], [_MIRROR] if _MIRROR else [])
 _NETWORK = (
     "etc/apt/apt.conf.d",
     "etc/resolv.conf",
