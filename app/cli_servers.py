@@ -41,7 +41,7 @@ async def add(session: Session, args: Namespace) -> int:
         raise CliError(
             "usage", f"There is no dialect “{printable(args.dialect)}”. Known ones: {', '.join(DIALECTS)}."
         )
-    _check_sign_in(profile, session.given)
+    _check_sign_in(profile, session.secret_for(profile))
     abilities = await session.reach(profile)
     saved = await session.save(profile)
     title = f"{printable(saved.name)} is added: {DIALECTS[saved.dialect].title} at {saved.url}."
@@ -148,7 +148,8 @@ def _check_sign_in(profile: ServerProfile, given: Secret | None) -> None:
     if given is None and kind.may_be_anonymous and not profile.user:
         return
     if kind.signs_in is SignsIn.PASSWORD and not profile.user:
-        raise CliError("usage", f"{kind.title} wants a name and a password: give --user NAME.")
+        or_nobody = f", or no {given.what} to send as nobody" if given and kind.may_be_anonymous else ""
+        raise CliError("usage", f"{kind.title} wants a name and a password: give --user NAME{or_nobody}.")
     if given is None:
         how = "--token-stdin or UPHAUL_TOKEN"
         if kind.signs_in is SignsIn.PASSWORD or profile.user:

@@ -19,7 +19,7 @@ from app.journal.journal import JournalError
 from app.manager import UploadManager
 from app.places import Places
 from app.remote.base import Abilities, Target
-from app.remote.registry import DIALECTS
+from app.remote.registry import DIALECTS, SignsIn
 from app.words import failure_text
 
 EMBEDDED_ID = "embedded"
@@ -133,8 +133,8 @@ class Session:
             self.output.say(f"The {given.what} is kept in the system's keyring.")
         elif given is not None:
             self.output.say(f"{kept.sentence} The next command needs it again, in {given.variable}.")
-        elif self.given is not None:
-            self.manager.use_secret(profile.id, self.given.text)
+        elif (secret := self.secret_for(profile)) is not None:
+            self.manager.use_secret(profile.id, secret.text)
         return profile
 
     async def detected(self, profile: ServerProfile) -> ServerProfile:
@@ -144,12 +144,26 @@ class Session:
         self.output.say(found.sentence)
         return replace(profile, dialect=found.dialect, url=found.url)
 
+    def secret_for(self, profile: ServerProfile) -> Secret | None:
+        """Return the secret that was given, unless it is one of the environment's that this server has no use for.
+
+        A server that takes files of nobody has none for a password without a user, or where it wants a token.
+        """
+        kind, given = DIALECTS.get(profile.dialect), self.given
+        if given is None or given.is_from_stdin or kind is None or not kind.may_be_anonymous:
+            return given
+        is_of_use = bool(profile.user) if kind.signs_in is SignsIn.PASSWORD else not given.is_password
+        return given if is_of_use else None
+
     async def reach(self, profile: ServerProfile) -> Abilities:
         """Reach a server with the secret that was given, or the one that is kept; it is used from now on. Raises CliError."""
+        given = self.secret_for(profile)
         if self.given is not None and not self.given.is_from_stdin and not self._has_told:
-            self.output.say(f"The {self.given.what} is taken from {self.given.variable}.")
+            self.output.say(
+                f"The {given.what} is taken from {given.variable}." if given else _unused(self.given, profile)
+            )
             self._has_told = True
-        return await self._reach(profile, self.given)
+        return await self._reach(profile, given)
 
     async def connect_again(self, batches: Sequence[BatchView]) -> dict[str, CliError]:
         """Reach the servers that *batches* of earlier runs go to; return what failed, by batch id."""
@@ -157,7 +171,7 @@ class Session:
         elsewhere = [b for b in batches if not self._is_embedded(b) and b.server not in self._reached]
         servers = {b.server for b in elsewhere}
         # A secret in the environment is for one server; it is not shown to others.
-        given = self.given if len(servers) == 1 else None
+        is_for_one = len(servers) == 1
         known = await self.manager.profiles()
         for server in servers:
             try:
@@ -166,7 +180,7 @@ class Session:
                     raise CliError(
                         "unknown_server", "The server of this batch is not known on this computer."
                     )
-                await self._reach(profile, given)
+                await self._reach(profile, self.secret_for(profile) if is_for_one else None)
             except CliError as error:
                 problems |= {b.id: error for b in elsewhere if b.server == server}
         return problems
@@ -230,6 +244,12 @@ class Session:
             self.manager.use_secret(profile.id, given.text)
         self._reached.add(profile.name)
         return abilities
+
+
+def _unused(given: Secret, profile: ServerProfile) -> str:
+    kind = DIALECTS[profile.dialect]
+    why = f"{kind.title} wants a token" if kind.signs_in is SignsIn.TOKEN else "no user name is given with it"
+    return f"{given.variable} is not used: {why}. Files go to {printable(profile.name)} as nobody's."
 
 
 @asynccontextmanager

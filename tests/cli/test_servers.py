@@ -81,6 +81,20 @@ def test_a_server_that_wants_a_name_and_a_password(cli: Cli, lab: ServerProcess)
     ) == (["usage", "usage", "sign_in", "sign_in"], {"servers": []}, (0, "vuemantics", 1000), (0, []))
 
 
+@pytest.mark.parametrize("how", [(), ("--dialect", "directdrive")])
+def test_a_password_without_a_user_is_told_to_be_unused_where_nobody_may_send(
+    cli: Cli, lab: ServerProcess, how: tuple[str, ...]
+) -> None:
+    cli.make("Album", {"a.png": PNG})
+    word, url = {"UPHAUL_PASSWORD": "of another server"}, f"{lab.url}/directdrive"
+    unused = "UPHAUL_PASSWORD is not used: no user name is given with it. Files go to Open as nobody's."
+    code, out, err = cli.run("server", "add", "Open", url, *how, env=word)
+    sent, _, notes = cli.run("upload", "Album", "--server", "Open", env=word)
+    refused = cli.run("server", "add", "Mine", url, *how, "--password-stdin", stdin="secret\n")
+    assert (code, unused in err, sent, unused in notes) == (0, True, 0, True), (out, err, notes)
+    assert (refused[0], "give --user NAME, or no password to send as nobody." in refused[2]) == (2, True)
+
+
 def test_a_server_whose_files_go_into_projects(cli: Cli, lab: ServerProcess) -> None:
     cli.make("Cells", {"a.png": PNG})
     word = {"UPHAUL_PASSWORD": lab.token}
