@@ -143,6 +143,10 @@ class Book:
         self._journal.put_transfers(transfers)
         await self._journal.commit()
 
+    def note(self, transfers: Sequence[Transfer]) -> None:
+        """Let the journal have a state that no row of its own is worth: other programs tell a person what it says."""
+        self._journal.put_transfers(transfers)
+
     def not_begun(self, begun_before: Iterable[tuple[Transfer, float | None]]) -> None:
         """Take :meth:`begun` back for requests that left nothing at the server; with each transfer comes its old value."""
         changed = []

@@ -217,8 +217,10 @@ class ParcelWorker:
             parcel.feeds = self._feeds(parcel, going, watchdog, stall_s)
             items = [ParcelItem(outgoing_of(each, batch), parcel.feeds[each.id]) for each in going]
             parcel.begun_before = [(transfer, transfer.begun_at) for transfer in going]
+            self._book.step_many(
+                going, Step.SEND
+            )  # first: what is committed is what other programs tell of it
             await self._book.begun(going, self._now())
-            self._book.step_many(going, Step.SEND)
             async with AsyncExitStack() as stack:
                 for feed in parcel.feeds.values():
                     stack.push_async_callback(feed.aclose)
@@ -247,6 +249,7 @@ class ParcelWorker:
                 if not unsent:
                     sending = [each for each in going if each.state is TransferState.UPLOADING]
                     self._book.step_many(sending, Step.ACCEPT)
+                    self._book.note([each for each in sending if each.remote_id is None])
 
         def open_feed(transfer: Transfer) -> FileFeed:
             return self._open_feed(transfer, partial(created, transfer), partial(progress, transfer))

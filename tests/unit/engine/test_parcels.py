@@ -297,6 +297,29 @@ async def test_that_a_request_goes_out_is_on_disk_before_its_first_byte(tmp_path
         assert (on_disk, first) == ({1_000_000.0}, {None})
 
 
+async def test_other_programs_see_that_a_parcel_is_sent_and_then_that_the_server_has_it(
+    tmp_path: Path,
+) -> None:
+    server = parcel_server()
+    make_files(tmp_path / "Photos", [10] * 3)
+    server.hold.clear()
+    server.hold_answer.clear()
+    async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
+        batch = house.drop(tmp_path / "Photos")
+        other = SqliteJournal(tmp_path / "home" / "journal.sqlite3")
+        await other.open()
+        await until(lambda: bool(server.requests))
+        told = [{each.state for each in await other.transfers(batch.id)}]
+        server.hold.set()
+        await until(lambda: house.states(batch)["f2"] is S.PROCESSING)
+        await house.engine.book.written()
+        told.append({each.state for each in await other.transfers(batch.id)})
+        await other.close()
+        server.hold_answer.set()
+        await house.over(batch)
+    assert told == [{S.UPLOADING}, {S.PROCESSING}]
+
+
 async def test_pausing_one_file_sends_the_others_again_at_once(tmp_path: Path) -> None:
     server = parcel_server()
     make_files(tmp_path / "Photos", [10] * 4)
