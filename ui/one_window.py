@@ -147,11 +147,10 @@ class OneWindow:
         content = letter.encode()
         if len(content) > MOST_BYTES:
             raise NotTakenError(_TOO_MANY)
-        if (
-            sys.platform == "win32"
-        ):  # only the program that the person has just started may give the front away
+        if sys.platform == "win32":
             import ctypes
 
+            # Only the program that the person has just started may give the front away.
             ctypes.windll.user32.AllowSetForegroundWindow(-1)
         path = self._folder / f"{time.time_ns():020}-{uuid.uuid4().hex}{LETTER}"
         half = path.with_suffix(".half")

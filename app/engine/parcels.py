@@ -217,9 +217,8 @@ class ParcelWorker:
             parcel.feeds = self._feeds(parcel, going, watchdog, stall_s)
             items = [ParcelItem(outgoing_of(each, batch), parcel.feeds[each.id]) for each in going]
             parcel.begun_before = [(transfer, transfer.begun_at) for transfer in going]
-            self._book.step_many(
-                going, Step.SEND
-            )  # first: what is committed is what other programs tell of it
+            # First: what is committed is what other programs tell of it.
+            self._book.step_many(going, Step.SEND)
             await self._book.begun(going, self._now())
             async with AsyncExitStack() as stack:
                 for feed in parcel.feeds.values():

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.domain.failure import Failure, FailureKind, TransferError
+from app.domain.failure import WRONG_SIGN_IN, Failure, FailureKind, TransferError
 from app.remote.base import Abilities, Outgoing, ParcelItem, RemoteState, Sent
 from tests.support.vuemantics_sender import Clock, Courier, MemoryFeed, ids, open_courier, outgoings
 from tests.support.vuemantics_server import FakeVuemantics
@@ -166,7 +166,7 @@ async def test_a_wrong_password_is_said(fake: FakeVuemantics, clock: Clock) -> N
     async with open_courier(fake.url, fake.user, "Wrong-123", now=clock) as courier:
         with pytest.raises(TransferError) as caught:
             await courier.server.greet()
-    assert caught.value.failure == Failure(K.SIGN_IN, "Incorrect email or password", 401)
+    assert caught.value.failure == Failure(K.SIGN_IN, WRONG_SIGN_IN, 401)
 
 
 async def test_an_expired_token_is_renewed_on_401_once(courier: Courier, fake: FakeVuemantics) -> None:
