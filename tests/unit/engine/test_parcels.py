@@ -136,6 +136,7 @@ async def test_a_file_that_goes_while_the_request_is_sent_costs_the_others_nothi
     async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
         batch = house.drop(folder)
         await house.reach(batch, S.UPLOADING, 3)
+        await until(lambda: bool(server.requests))
         made["f1"].unlink()
         server.hold.set()
         await house.over(batch)
@@ -327,6 +328,7 @@ async def test_pausing_one_file_sends_the_others_again_at_once(tmp_path: Path) -
     async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
         batch = house.drop(tmp_path / "Photos")
         await house.reach(batch, S.UPLOADING, 4)
+        await until(lambda: bool(server.requests))
         house.engine.pause([row(house, batch, "f1")])
         server.hold.set()
         await house.reach(batch, S.COMPLETED, 3)
@@ -348,6 +350,7 @@ async def test_cancelling_one_file_sends_the_others_again_at_once(tmp_path: Path
     async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
         batch = house.drop(tmp_path / "Photos")
         await house.reach(batch, S.UPLOADING, 4)
+        await until(lambda: bool(server.requests))
         house.engine.cancel(batch, [row(house, batch, "f1")])
         server.hold.set()
         await house.over(batch)
