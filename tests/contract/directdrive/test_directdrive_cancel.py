@@ -8,9 +8,9 @@ import pytest
 from app.domain.failure import CancelledElsewhereError, Failure, FailureKind, TransferError
 from app.remote.base import RemoteState
 from tests.support.clock import until
-from tests.support.directdrive_sender import failure_of, open_courier, stopped_at
+from tests.support.directdrive_sender import Courier, failure_of, open_courier, stopped_at
 from tests.support.directdrive_server import FakeDirectDrive
-from tests.support.sender import MIB, make_parcel
+from tests.support.sender import MIB, Parcel, make_parcel
 
 K = FailureKind
 
@@ -37,6 +37,14 @@ async def test_a_socket_that_nobody_cancels_is_closed_in_a_moment(
     assert (before, newest.statuses()) == ({"a.bin": "uploading"}, {"a.bin": "failed"})
 
 
+async def stopped_while_finalising(courier: Courier, parcel: Parcel, server: FakeDirectDrive) -> None:
+    """Send it, and stop when every byte has arrived and the server is not done with it."""
+    task = asyncio.create_task(courier.send(parcel))
+    await server.finalising.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_cancel_that_the_server_ignores_ends_as_finished(
     newest: FakeDirectDrive, tmp_path: Path
 ) -> None:
@@ -44,10 +52,7 @@ async def test_a_cancel_that_the_server_ignores_ends_as_finished(
     newest.ignores_cancel()
     parcel = make_parcel(tmp_path, 10)
     async with open_courier(newest.url) as courier:
-        task = asyncio.create_task(courier.send(parcel))
-        await newest.finalising.wait()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await stopped_while_finalising(courier, parcel, newest)
         answer = await courier.cancel(parcel)
         seen = await courier.look(parcel)
     assert (answer.http_status, seen.state) == (200, RemoteState.STORED)
@@ -60,10 +65,7 @@ async def test_a_file_that_is_finished_long_after_its_cancel_is_told_as_stored(
     newest.keeps_processing()
     parcel = make_parcel(tmp_path, 10)
     async with open_courier(newest.url) as courier:
-        task = asyncio.create_task(courier.send(parcel))
-        await newest.finalising.wait()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await stopped_while_finalising(courier, parcel, newest)
         await courier.cancel(parcel)
         looking = asyncio.create_task(courier.look(parcel))
         await until(lambda: newest.asked("upload-progress") > 1)
