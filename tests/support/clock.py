@@ -44,7 +44,7 @@ class TestClock:
         await asyncio.sleep(0)
 
 
-async def until(is_so: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
     """Let the loop run until something is so; fail after *seconds* of real time."""
     async with asyncio.timeout(seconds):
         while not is_so():  # noqa: ASYNC110 - any state of the engine, not one event

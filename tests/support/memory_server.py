@@ -21,6 +21,7 @@ from app.remote.base import (
     RemoteState,
     Sent,
 )
+from tests.support.clock import until
 
 
 @dataclass
@@ -98,6 +99,10 @@ class MemoryServer:
         self.requests.append(request)
         if self.away:
             raise TransferError(Failure(FailureKind.UNREACHABLE, "refused"))
+
+    async def first_request(self) -> None:
+        """Wait for it: a file is told as uploading a moment before its request goes."""
+        await until(lambda: bool(self.requests))
 
     def asked(self, word: str) -> list[str]:
         """Return the requests that begin with *word*."""

@@ -135,8 +135,7 @@ async def test_a_file_that_goes_while_the_request_is_sent_costs_the_others_nothi
     server.hold.clear()
     async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
         batch = house.drop(folder)
-        await house.reach(batch, S.UPLOADING, 3)
-        await until(lambda: bool(server.requests))
+        await server.first_request()
         made["f1"].unlink()
         server.hold.set()
         await house.over(batch)
@@ -289,7 +288,7 @@ async def test_that_a_request_goes_out_is_on_disk_before_its_first_byte(tmp_path
     server.hold.clear()
     async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
         batch = house.drop(tmp_path / "Photos")
-        await until(lambda: bool(server.requests))
+        await server.first_request()
         other = SqliteJournal(tmp_path / "home" / "journal.sqlite3")
         await other.open()
         on_disk = {each.begun_at for each in await other.transfers(batch.id)}
@@ -309,7 +308,7 @@ async def test_other_programs_see_that_a_parcel_is_sent_and_then_that_the_server
         batch = house.drop(tmp_path / "Photos")
         other = SqliteJournal(tmp_path / "home" / "journal.sqlite3")
         await other.open()
-        await until(lambda: bool(server.requests))
+        await server.first_request()
         told = [{each.state for each in await other.transfers(batch.id)}]
         server.hold.set()
         await until(lambda: house.states(batch)["f2"] is S.PROCESSING)
@@ -327,8 +326,7 @@ async def test_pausing_one_file_sends_the_others_again_at_once(tmp_path: Path) -
     server.hold.clear()
     async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
         batch = house.drop(tmp_path / "Photos")
-        await house.reach(batch, S.UPLOADING, 4)
-        await until(lambda: bool(server.requests))
+        await server.first_request()
         house.engine.pause([row(house, batch, "f1")])
         server.hold.set()
         await house.reach(batch, S.COMPLETED, 3)
@@ -349,8 +347,7 @@ async def test_cancelling_one_file_sends_the_others_again_at_once(tmp_path: Path
     server.hold.clear()
     async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
         batch = house.drop(tmp_path / "Photos")
-        await house.reach(batch, S.UPLOADING, 4)
-        await until(lambda: bool(server.requests))
+        await server.first_request()
         house.engine.cancel(batch, [row(house, batch, "f1")])
         server.hold.set()
         await house.over(batch)
@@ -437,7 +434,8 @@ async def test_a_new_start_sends_a_parcel_that_was_stopped(tmp_path: Path) -> No
     make_files(folder, [10] * 30)
     server.hold.clear()
     async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
-        await house.reach(house.drop(folder), S.UPLOADING, 30)
+        house.drop(folder)
+        await server.first_request()
     server.hold.set()
     async with open_house(tmp_path / "home", server, parcel=LIMITS) as house:
         await house.over(house.batch)
