@@ -13,6 +13,7 @@ ask ──► cancelling ──(undo in time)──► queued | paused
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from itertools import chain, repeat
 
 from app.domain.batch import Batch
 from app.domain.events import CancelEnded, EngineEvent
-from app.domain.failure import TransferError
+from app.domain.failure import FailureKind, TransferError
 from app.domain.state import CancelEnding, Step, TransferState
 from app.domain.transfer import Transfer
 from app.engine.book import Book
@@ -32,6 +33,8 @@ from app.engine.runs import Runs
 from app.engine.verdicts import NOTHING_SENT, NOTHING_STORED, Verdict, Verdicts, worst
 from app.journal.journal import Journal, PendingCancel
 from app.remote.base import CancelServer
+
+logger = logging.getLogger(__name__)
 
 Settle = Callable[[Batch], None]
 """See whether a batch is over."""
@@ -121,6 +124,8 @@ class Canceller:
                     await server.cancel_file(remote_id)
         except TransferError:
             return  # the server expires it by itself
+        except Exception:
+            logger.exception("abandoning an upload at %s", profile_id)
 
     async def _carry_out(self, order: Order, undo_s: float) -> None:
         if undo_s > 0 and await self._taken_back(order, undo_s):
@@ -138,10 +143,14 @@ class Canceller:
             try:
                 return await self._verdicts.of(order.batch, order.transfers, whole_batch=order.whole_batch)
             except TransferError as error:
-                if delay_s == GATE_DELAYS_S[0]:
-                    pending = Verdict(CancelEnding.CLEANUP_PENDING, error.failure.kind)
-                    self._conclude(order, dict.fromkeys((t.id for t in order.transfers), pending), "")
-                await self._clock.sleep(delay_s)
+                kind = error.failure.kind
+            except Exception:  # an answer that nobody foresaw: the other uploads of this engine go on
+                logger.exception("a cancel at %s", order.batch.profile_id)
+                kind = FailureKind.INTERNAL
+            if delay_s == GATE_DELAYS_S[0]:
+                pending = Verdict(CancelEnding.CLEANUP_PENDING, kind)
+                self._conclude(order, dict.fromkeys((t.id for t in order.transfers), pending), "")
+            await self._clock.sleep(delay_s)
         raise AssertionError("the delays never end")
 
     async def _taken_back(self, order: Order, undo_s: float) -> bool:

@@ -134,7 +134,7 @@ def checked_token(token: str) -> str:
 
 def jwt_expiry(token: str) -> float | None:
     """Return ``exp`` (epoch seconds) of a JWT, unverified; None for what is no JWT."""
-    with suppress(ValueError, binascii.Error, IndexError, TypeError, RecursionError):
+    with suppress(ValueError, binascii.Error, IndexError, TypeError, RecursionError, OverflowError):
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return float(claims["exp"]) if isinstance(claims, dict) and "exp" in claims else None

@@ -14,6 +14,8 @@ _S = RemoteState
 LINGERS = "lingers"
 """The word for a session that stays at its server until it expires; app.words has its sentence."""
 _EXPIRED = "the upload has expired there"
+_MOST_PARTS = 2**20
+"""A number is kept of each that has arrived: a server that claims more would fill the memory."""
 _SESSION_STATES: Mapping[str, RemoteState] = {
     "complete": _S.STORED,
     "failed": _S.FAILED,
@@ -69,7 +71,9 @@ def session_of(record: Mapping[str, Any], size_bytes: int = 0) -> Session:
     try:
         chunk_bytes, total = int(record.get("chunk_size_bytes") or 0), int(record["total_parts"])
         name = str(record["session_id"])
-    except (KeyError, TypeError, ValueError):
+        if total > _MOST_PARTS:
+            raise ValueError("too many parts")
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise TransferError(Failure(FailureKind.NOT_A_SERVER, "the answer is no upload session")) from None
     word = str(record.get("status") or "init").lower()
     state = _SESSION_STATES.get(word, _S.UNFINISHED)

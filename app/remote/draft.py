@@ -22,7 +22,7 @@ CHUNK_BYTES = 64 * 2**20
 _VERSION: Mapping[str, str] = {"Upload-Draft-Interop-Version": "8"}
 _PARTIAL = "application/partial-upload"
 _MOST_CONFLICTS = 3
-_LIMIT = re.compile(r"([a-z][a-z0-9-]*)\s*=\s*(\d+)")
+_LIMIT = re.compile(r"([a-z][a-z0-9-]*)\s*=\s*(\d{1,18})(?!\d)")
 
 
 def limits_of(answer: Answer) -> Mapping[str, int]:

@@ -13,6 +13,8 @@ from app.remote.base import Abilities, Outgoing
 
 VERSION: Mapping[str, str] = {"Tus-Resumable": "1.0.0"}
 BODY_TYPE: Mapping[str, str] = {"Content-Type": "application/offset+octet-stream"}
+_PATH = "/%:@!$&'()*+,;=~"
+_QUERY = _PATH + "?"
 
 
 def metadata(outgoing: Outgoing, sha256: str | None, *, with_type: bool = False) -> str:
@@ -89,10 +91,13 @@ def remote_id_of(location: str, files_url: str) -> str:
     """
     files = urlsplit(files_url)
     is_bare = "/" not in location.partition("?")[0]
-    place = urlsplit(urljoin(files_url.rstrip("/") + "/" if is_bare else files_url, location))
+    try:
+        place = urlsplit(urljoin(files_url.rstrip("/") + "/" if is_bare else files_url, location))
+    except ValueError:
+        place = urlsplit("")
     if not location or place.hostname != files.hostname:
         raise TransferError(Failure(FailureKind.NOT_A_SERVER, "the server sends uploads to another host"))
-    path = quote(place.path, safe="/%:@!$&'()*+,;=~") + (f"?{place.query}" if place.query else "")
+    path = quote(place.path, safe=_PATH) + (f"?{quote(place.query, safe=_QUERY)}" if place.query else "")
     return path.removeprefix(files.path.rstrip("/") + "/")
 
 

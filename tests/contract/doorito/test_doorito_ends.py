@@ -323,3 +323,10 @@ def test_a_word_that_nobody_knows_is_of_a_session_that_goes_on() -> None:
 )
 def test_a_row_of_a_batch(told: dict[str, object], state: RemoteState) -> None:
     assert row_of({"batch_id": "b", **told}, "Photos").state is state
+
+
+@pytest.mark.parametrize("total", [10**11, float("inf"), float("nan"), "many", [1]])
+def test_a_number_of_parts_that_no_file_has_is_no_session(total: object) -> None:
+    with pytest.raises(TransferError) as caught:
+        session_of({"session_id": "s", "total_parts": total, "received_parts": ["1-99999999999"]})
+    assert caught.value.failure.kind is FailureKind.NOT_A_SERVER

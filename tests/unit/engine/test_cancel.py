@@ -10,10 +10,10 @@ from app.domain.failure import Failure, FailureKind, TransferError
 from app.domain.state import BatchState, CancelEnding, TransferState
 from app.domain.transfer import Transfer
 from app.engine.engine import Limits
-from app.remote.base import RemoteState
+from app.remote.base import CancelAnswer, RemoteState
 from tests.support.clock import until
 from tests.support.engine_house import House, make_files, open_house, settle
-from tests.support.memory_server import MemoryServer, StoredFile
+from tests.support.memory_server import MemoryConnection, MemoryServer, StoredFile
 
 S, E = TransferState, CancelEnding
 MIB = 1024 * 1024
@@ -118,6 +118,31 @@ async def test_what_was_never_sent_is_cancelled_without_a_request(tmp_path: Path
         house.engine.cancel(batch)
         await house.over(batch)
         assert (server.requests, house.view(batch).state) == ([], BatchState.CANCELLED)
+
+
+class OddAnswers(MemoryConnection):
+    """Its first answer to a cancel is one that no adapter foresaw."""
+
+    async def cancel_file(self, remote_id: str) -> CancelAnswer:
+        if "cancel, oddly" not in self._server.requests:
+            self._server.ask("cancel, oddly")
+            raise OverflowError("signed integer is greater than maximum")
+        return await super().cancel_file(remote_id)
+
+
+@pytest.mark.expects_log
+async def test_an_answer_that_nobody_foresaw_stops_no_other_file(tmp_path: Path) -> None:
+    server = held_server()
+    server.connections = OddAnswers
+    async with open_house(tmp_path / "home", server) as house:
+        batch = await uploading(house, tmp_path / "Photos", [4 * MIB, 10])
+        house.engine.cancel(batch, [row(house, batch)])
+        await until(lambda: row(house, batch).ending is E.CLEANUP_PENDING)
+        await house.clock.advance(1.0)
+        await until(lambda: row(house, batch).ending is not E.CLEANUP_PENDING)
+        server.hold.set()
+        await house.over(batch)
+        assert endings(house, batch) == {"f0": (S.CANCELLED, E.CANCELLED), "f1": (S.COMPLETED, None)}
 
 
 async def test_a_server_that_is_away_gets_its_cancel_later(tmp_path: Path) -> None:

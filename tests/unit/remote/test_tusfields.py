@@ -85,6 +85,7 @@ def test_times_keep_every_nanosecond(time_ns: int, text: str) -> None:
         ("../other/abc", "/other/abc"),
         ("/elsewhere/abc?sig=1%2F2", "/elsewhere/abc?sig=1%2F2"),
         ("/up/files/ä b", "%C3%A4%20b"),
+        ("/up/files/abc?sig=ä b", "abc?sig=%C3%A4%20b"),
     ],
 )
 def test_a_location_becomes_an_id_and_an_id_a_path_again(location: str, remote_id: str) -> None:
@@ -92,7 +93,9 @@ def test_a_location_becomes_an_id_and_an_id_a_path_again(location: str, remote_i
     assert (found, path_of(found, "/up/files").startswith("/")) == (remote_id, True)
 
 
-@pytest.mark.parametrize("location", ["", "http://evil/up/files/abc", "//evil/x"])
+@pytest.mark.parametrize(
+    "location", ["", "http://evil/up/files/abc", "//evil/x", "http://[::1", "//h@evil/x"]
+)
 def test_a_location_on_another_host_gets_no_token(location: str) -> None:
     with pytest.raises(TransferError) as caught:
         remote_id_of(location, "http://h:1/up/files")
