@@ -23,8 +23,11 @@ def trouble(env: Mapping[str, str]) -> str | None:
     platform = env.get("QT_QPA_PLATFORM", "")
     if platform and platform.split(":")[0] not in _ON_SCREEN:
         return None
-    if env.get("WAYLAND_DISPLAY") and "xcb" not in platform:
+    wayland = env.get("WAYLAND_DISPLAY", "") if not platform or "wayland" in platform else ""
+    if wayland and wayland_answers(wayland, env):
         return None
+    if wayland and (not env.get("DISPLAY") or (platform and "xcb" not in platform)):
+        return f"The screen {wayland} does not answer."
     if not env.get("DISPLAY"):
         return "There is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)."
     if not answers(env["DISPLAY"]):
@@ -42,6 +45,13 @@ def answers(display: str) -> bool:
         return _connects(socket.AF_INET, (match["host"], 6000 + number))
     path = f"/tmp/.X11-unix/X{number}"  # noqa: S108  # where X servers have their sockets
     return _connects(socket.AF_UNIX, path) or _connects(socket.AF_UNIX, "\0" + path)
+
+
+def wayland_answers(name: str, env: Mapping[str, str]) -> bool:
+    """Whether a Wayland compositor listens at *name*, such as ``wayland-0`` or the path of a socket."""
+    if env.get("WAYLAND_SOCKET"):
+        return True  # a connection that whoever started us has opened, and that can be used once
+    return _connects(socket.AF_UNIX, os.path.join(env.get("XDG_RUNTIME_DIR", ""), name))
 
 
 def _connects(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:

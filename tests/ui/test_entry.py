@@ -74,7 +74,7 @@ def test_where_pyside6_is_missing_it_says_so(tmp_path: Path) -> None:
 
 
 @contextmanager
-def x_socket(path: str) -> Iterator[None]:
+def listening(path: str) -> Iterator[None]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
@@ -89,6 +89,11 @@ def x_socket(path: str) -> Iterator[None]:
         ({"DISPLAY": "127.0.0.1:4712.0"}, "does not answer"),
         ({"QT_QPA_PLATFORM": "xcb"}, "no screen here"),
         ({"QT_QPA_PLATFORM": "xcb", "WAYLAND_DISPLAY": "wayland-0"}, "no screen here"),
+        ({"WAYLAND_DISPLAY": "/nobody/wayland-0"}, "The screen /nobody/wayland-0 does not answer."),
+        (
+            {"QT_QPA_PLATFORM": "wayland", "WAYLAND_DISPLAY": "/nobody/wayland-0", "DISPLAY": ":4711"},
+            "The screen /nobody/wayland-0 does not answer.",
+        ),
     ],
 )
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a screen")
@@ -97,14 +102,21 @@ def test_trouble(env: dict[str, str], words: str) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems always have a screen")
-@pytest.mark.parametrize("env", [{"QT_QPA_PLATFORM": "offscreen"}, {"WAYLAND_DISPLAY": "wayland-0"}])
-def test_no_trouble(env: dict[str, str]) -> None:
-    assert screen.trouble(env) is None
+def test_no_trouble_without_a_screen_of_ones_own() -> None:
+    assert screen.trouble({"QT_QPA_PLATFORM": "offscreen"}) is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Wayland")
+@pytest.mark.parametrize("platform", ["", "wayland", "wayland;xcb"])
+def test_no_trouble_where_a_compositor_answers(platform: str, tmp_path: Path) -> None:
+    env = {"QT_QPA_PLATFORM": platform, "WAYLAND_DISPLAY": "wayland-7", "XDG_RUNTIME_DIR": str(tmp_path)}
+    with listening(str(tmp_path / "wayland-7")):
+        assert screen.trouble(env) is None
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="abstract sockets")
 def test_a_screen_that_answers() -> None:
     """X servers listen on an abstract socket, too."""
     number = 40_000 + os.getpid() % 20_000
-    with x_socket(f"\0/tmp/.X11-unix/X{number}"):
+    with listening(f"\0/tmp/.X11-unix/X{number}"):
         assert screen.answers(f":{number}.0")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragMoveEvent, QDropEvent
-from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.domain.state import BatchState, TransferState
@@ -58,6 +58,17 @@ def shown(window: MainWindow) -> list[str]:
 def test_it_begins_empty_and_inviting(window: MainWindow) -> None:
     window.apply(frame())
     assert (window.stack.currentWidget(), window.empty.isVisible()) == (window.empty, True)
+
+
+def test_what_it_says_while_empty_is_seen_whole_in_wide_letters_too(window: MainWindow) -> None:
+    window.apply(frame())
+    sentence = next(label for label in window.empty.findChildren(QLabel) if "They go to" in label.text())
+    font = sentence.font()
+    font.setLetterSpacing(font.SpacingType.PercentageSpacing, 150)
+    sentence.setFont(font)
+    window.grab()  # lays out
+    lines = sentence.heightForWidth(sentence.width()) / sentence.fontMetrics().lineSpacing()
+    assert (sentence.height() >= sentence.heightForWidth(sentence.width()), lines > 1.5) == (True, True)
 
 
 def test_the_first_batch_is_shown_without_being_asked(window: MainWindow) -> None:

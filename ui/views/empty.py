@@ -60,6 +60,11 @@ class EmptyState(QWidget):
         self._sentence.setFixedWidth(_TEXT_WIDTH)
         for label in (self._picture, self._title, self._sentence):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        # A row of its own asks how high the text is at the text's width; the column would ask at the window's.
+        sentence = QHBoxLayout()
+        sentence.addStretch(1)
+        sentence.addWidget(self._sentence)
+        sentence.addStretch(1)
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addStretch(1)
@@ -74,7 +79,7 @@ class EmptyState(QWidget):
         layout.addSpacing(16)
         layout.addWidget(self._title)
         layout.addSpacing(8)
-        layout.addWidget(self._sentence, 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addLayout(sentence)
         layout.addSpacing(20)
         layout.addLayout(buttons)
         layout.addStretch(1)
