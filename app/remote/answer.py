@@ -79,7 +79,7 @@ class Answer:
 
     def json(self) -> dict[str, Any]:
         """Return the JSON object of the body; raise TransferError(NOT_A_SERVER) if it is something else."""
-        value = self._parsed()
+        value = _parsed(self.body)
         if isinstance(value, dict):
             return value
         raise TransferError(
@@ -88,7 +88,7 @@ class Answer:
 
     def array(self) -> list[Any]:
         """Return the JSON array of the body; raise TransferError(NOT_A_SERVER) if it is something else."""
-        value = self._parsed()
+        value = _parsed(self.body)
         if isinstance(value, list):
             return value
         raise TransferError(
@@ -114,15 +114,21 @@ class Answer:
         return " ".join(text.split())[:_DETAIL_CHARS] or _phrase(self.status)
 
     def _field(self, name: str) -> str:
-        value = self._parsed()
-        found = value.get(name) if isinstance(value, dict) else None
+        found = object_in(self.body).get(name)
         return found if isinstance(found, str) else ""
 
-    def _parsed(self) -> object:
-        try:
-            return json.loads(self.body) if self.body else None
-        except (ValueError, RecursionError):
-            return None
+
+def object_in(text: str | bytes) -> dict[str, Any]:
+    """Return the JSON object that *text* is; {} if it is something else."""
+    value = _parsed(text)
+    return value if isinstance(value, dict) else {}
+
+
+def _parsed(text: str | bytes) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def failure_of(answer: Answer, now: float) -> Failure:

@@ -30,6 +30,7 @@ from app.remote.hubasking import PAGE, Asking
 from app.remote.hubfields import Kind, RemoteId, remote_id_of
 from app.remote.hubline import REAL, HubLine, Pace
 from app.remote.hubsending import Sending
+from app.remote.parcel import Result, send_alone
 
 PARCEL = ParcelLimits(max_files=100, max_bytes=100 * hubfields.MIB)
 _MOST_PAGES = 100
@@ -91,12 +92,9 @@ class HubServer:
 
     async def send(self, outgoing: Outgoing, feed: Feed) -> Sent:
         """Send one file (RemoteServer.send)."""
-        (result,) = await self.send_parcel([ParcelItem(outgoing, feed)])
-        if isinstance(result, Failure):
-            raise TransferError(result)
-        return result
+        return await send_alone(self.send_parcel, outgoing, feed)
 
-    async def send_parcel(self, items: Sequence[ParcelItem]) -> Sequence[Sent | Failure]:
+    async def send_parcel(self, items: Sequence[ParcelItem]) -> Sequence[Result]:
         """Send what the server does not have already (ParcelServer.send_parcel)."""
         return await self._sending.send(items)
 

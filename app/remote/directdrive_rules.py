@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.domain.failure import Failure, FailureKind
-from app.remote.answer import Answer, failure_of
+from app.remote.answer import Answer, failure_of, object_in
 from app.remote.base import RemoteFile, RemoteState
 
 _K = FailureKind
@@ -175,10 +175,7 @@ def is_nobodys(record: Mapping[str, Any]) -> bool:
 
 def detail_of(answer: Answer) -> str:
     """Return the server's sentence, also out of FastAPI's list of what does not fit (422)."""
-    try:
-        parts = json.loads(answer.body).get("detail")
-    except (ValueError, AttributeError, RecursionError):
-        parts = None
+    parts = object_in(answer.body).get("detail")
     if isinstance(parts, list):
         texts = [str(part.get("msg")) for part in parts if isinstance(part, dict) and part.get("msg")]
         return "; ".join(texts)[:300] or answer.detail

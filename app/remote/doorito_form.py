@@ -28,9 +28,9 @@ from app.remote.base import (
     RemoteState,
     Sent,
 )
-from app.remote.beating import beating
 from app.remote.http import http_of
 from app.remote.multipart import FilePart, Multipart
+from app.remote.parcel import Result, all_alike, by_key, in_order, post_form, send_alone
 
 _K = FailureKind
 LARGEST_BYTES = 52_428_800
@@ -137,18 +137,15 @@ class FormServer:
 
     async def send(self, outgoing: Outgoing, feed: Feed) -> Sent:
         """Send one file (RemoteServer.send)."""
-        (result,) = await self.send_parcel([ParcelItem(outgoing, feed)])
-        if isinstance(result, Failure):
-            raise TransferError(result)
-        return result
+        return await send_alone(self.send_parcel, outgoing, feed)
 
-    async def send_parcel(self, items: Sequence[ParcelItem]) -> Sequence[Sent | Failure]:
+    async def send_parcel(self, items: Sequence[ParcelItem]) -> Sequence[Result]:
         """Send up to ten files in one request (ParcelServer.send_parcel).
 
         A file of an attempt whose answer was lost is not sent; told so once, a person may have it sent again.
         """
         fresh = [item for item in items if item.outgoing.begun_at is None]
-        results: dict[str, Sent | Failure] = {item.outgoing.key: _UNCERTAIN for item in items}
+        results = all_alike(items, _UNCERTAIN)
         if fresh:
             answer = await self._post(fresh)
             if answer is None:
@@ -156,9 +153,8 @@ class FormServer:
                 for item in fresh:
                     await item.feed.seek(0)
                 answer = await self._post(fresh)
-            told = self._results(answer, [_name(item.outgoing) for item in fresh])
-            results |= {item.outgoing.key: each for item, each in zip(fresh, told, strict=True)}
-        return [results[item.outgoing.key] for item in items]
+            results |= by_key(fresh, self._results(answer, [_name(item.outgoing) for item in fresh]))
+        return in_order(items, results)
 
     async def look(self, remote_id: str) -> RemoteFile:
         """Nothing can be read back (RemoteServer.look)."""
@@ -173,22 +169,15 @@ class FormServer:
         in both cases nothing was stored."""
         form = Multipart([_part(item) for item in items])
         cookies = (await self._line.auth.tokens()).cookies
-        feeds = [(item.feed, item.outgoing.size_bytes) for item in items]
+        alive = [(item.feed, item.outgoing.size_bytes) for item in items]
+        headers = {
+            "X-CSRFToken": cookies["csrftoken"],
+            "Referer": self._http.url_of(self._path),
+            "HX-Request": "true",
+        }
         began_at = self._line.account.now()
         try:
-            async with beating(feeds, once=lambda: form.is_out):
-                answer = await self._http.stream_body(
-                    "POST",
-                    self._path,
-                    headers={
-                        "Content-Type": form.content_type,
-                        "X-CSRFToken": cookies["csrftoken"],
-                        "Referer": self._http.url_of(self._path),
-                        "HX-Request": "true",
-                    },
-                    size_bytes=form.size_bytes,
-                    blocks=form,
-                )
+            answer = await post_form(self._http, self._path, form, alive, headers)
         except TransferError as error:
             if error.failure.http_status == 401:  # there is a new sign-in already
                 return None
@@ -206,7 +195,7 @@ class FormServer:
             raise TransferError(Failure(_K.TOO_LARGE, f"it broke off after {took_s:.0f} s"))
         return failure
 
-    def _results(self, answer: Answer | Failure | None, names: Sequence[str]) -> Sequence[Sent | Failure]:
+    def _results(self, answer: Answer | Failure | None, names: Sequence[str]) -> Sequence[Result]:
         """Return what became of each file, in order; raise TransferError where nobody knows, or where less may do."""
         count = len(names)
         if answer is None:
@@ -309,7 +298,7 @@ def sent_name(name: str) -> str:
     return name.replace("&", "&amp;").replace('"', "&quot;")
 
 
-def _result(line: ResultLine, name: str) -> Sent | Failure:
+def _result(line: ResultLine, name: str) -> Result:
     if not line.is_stored:
         return Failure(_K.REFUSED, line.text)
     return Sent("", STORED if line.name in ("", name) else f"{STORED} as {line.name}")

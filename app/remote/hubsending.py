@@ -20,15 +20,14 @@ from app.domain.failure import CancelledElsewhereError, Failure, FailureKind, Tr
 from app.remote import hubfields
 from app.remote.answer import Answer
 from app.remote.base import Feed, ParcelItem, RemoteState, Sent
-from app.remote.beating import beating
 from app.remote.hubasking import Asking
 from app.remote.hubfields import Kind, RemoteId, name_of, own_name_of, remote_id_of
 from app.remote.hubline import HubLine
 from app.remote.hubmatching import walk
 from app.remote.multipart import FilePart, Multipart
+from app.remote.parcel import Result, Results, all_alike, in_order, left, post_form
 
 _K = FailureKind
-_Results = dict[str, Sent | Failure]
 _NOTHING_WENT = frozenset({_K.UNREACHABLE, _K.SIGN_IN, _K.TLS})
 _MAY_HAVE_STORED = frozenset({500, 502, 504})
 """Of a 503 the server itself, or nginx with too many requests, says that it did nothing."""
@@ -48,27 +47,27 @@ class Sending:
         """Close the connection."""
         await self._http.aclose()
 
-    async def send(self, items: Sequence[ParcelItem]) -> list[Sent | Failure]:
+    async def send(self, items: Sequence[ParcelItem]) -> list[Result]:
         """Return what became of each file, in order (ParcelServer.send_parcel)."""
         self._line.listen()
         project = _project(items)
         results = await self._what_is_there(items)
-        rest = [item for item in items if item.outgoing.key not in results]
+        rest = left(items, results)
         try:
             if rest and not await self._asking.has_project(project):
                 refused = Failure(_K.REFUSED, hubfields.NO_PROJECT, 403)
-                results |= {item.outgoing.key: refused for item in rest}
+                results |= all_alike(rest, refused)
             else:
                 await self._send_all(project, rest, results)
         finally:
             self._line.claims.end(results)
-        return [results[item.outgoing.key] for item in items]
+        return in_order(items, results)
 
     # What is there already
 
-    async def _what_is_there(self, items: Sequence[ParcelItem]) -> _Results:
+    async def _what_is_there(self, items: Sequence[ParcelItem]) -> Results:
         outgoings = [item.outgoing for item in items]
-        results: _Results = {}
+        results: Results = {}
         for outgoing in outgoings:
             named = remote_id_of(outgoing.remote_id or "")
             if named is not None and named.kind in (Kind.IMAGE, Kind.VIDEO):
@@ -114,7 +113,7 @@ class Sending:
 
     # Requests
 
-    async def _send_all(self, project: str, items: Sequence[ParcelItem], results: _Results) -> None:
+    async def _send_all(self, project: str, items: Sequence[ParcelItem], results: Results) -> None:
         await self._send_images(
             project, [each for each in items if not hubfields.is_video(each.outgoing)], results
         )
@@ -122,28 +121,27 @@ class Sending:
             if hubfields.is_video(item.outgoing):
                 await self._send_one_request(project, Kind.VIDEO, [item], results)
 
-    async def _send_images(self, project: str, items: Sequence[ParcelItem], results: _Results) -> None:
-        left = list(items)
-        while left:
-            most = self._line.most_files or len(left)
-            together, left = left[:most], left[most:]
+    async def _send_images(self, project: str, items: Sequence[ParcelItem], results: Results) -> None:
+        rest = list(items)
+        while rest:
+            most = self._line.most_files or len(rest)
+            together, rest = rest[:most], rest[most:]
             await self._send_together(project, together, results)
 
-    async def _send_together(self, project: str, items: Sequence[ParcelItem], results: _Results) -> None:
+    async def _send_together(self, project: str, items: Sequence[ParcelItem], results: Results) -> None:
         answer = await self._send_one_request(project, Kind.IMAGE, items, results)
-        left = [item for item in items if item.outgoing.key not in results]
-        again = [ParcelItem(item.outgoing, _FromTheStart(item.feed)) for item in left]
+        again = [ParcelItem(each.outgoing, _FromTheStart(each.feed)) for each in left(items, results)]
         if answer is None:  # a file could not be read: the request was cut for it, and the others go again
             await self._send_images(project, again, results)
-        elif left:  # it names no file, or means their number: halves tell
+        elif again:  # it names no file, or means their number: halves tell
             half = (len(again) + 1) // 2
             await self._send_images(project, again[:half], results)
             await self._send_images(project, again[half:], results)
-            if all(isinstance(results[item.outgoing.key], Sent) for item in left):
+            if all(isinstance(each, Sent) for each in in_order(again, results)):
                 self._line.most_files = min(half, self._line.most_files or half)
 
     async def _send_one_request(
-        self, project: str, kind: Kind, items: Sequence[ParcelItem], results: _Results
+        self, project: str, kind: Kind, items: Sequence[ParcelItem], results: Results
     ) -> Answer | None:
         """Send a request, and put into *results* what is certain of its files; return the answer if there was one."""
         form = _form("video" if kind is Kind.VIDEO else "images", items)
@@ -156,7 +154,7 @@ class Sending:
             if not _has_stored(results):
                 raise
             cancelled = Failure(_K.REFUSED, "it was cancelled at the server", 409)
-            results |= {item.outgoing.key: cancelled for item in items}
+            results |= all_alike(items, cancelled)
             return None
         except TransferError as error:
             if form.broken is not None:
@@ -165,15 +163,15 @@ class Sending:
             if not (_has_stored(results) and _is_certain(error.failure)):
                 raise
             # What went before is stored: it must not share the fate of this request.
-            results |= {item.outgoing.key: error.failure for item in items}
+            results |= all_alike(items, error.failure)
             return None
         if answer.ok or hubfields.may_have_stored(answer):
             results |= await self._stored_all_the_same(items, results, begun_at)
         return answer
 
     async def _stored_all_the_same(
-        self, items: Sequence[ParcelItem], results: _Results, begun_at: float
-    ) -> _Results:
+        self, items: Sequence[ParcelItem], results: Results, begun_at: float
+    ) -> Results:
         """Return what is there of the files that an answer calls failed: the original says so of some that it has stored."""
         failed = [each.outgoing for each in items if not isinstance(results.get(each.outgoing.key), Sent)]
         if not failed:
@@ -182,14 +180,14 @@ class Sending:
         return {key: Sent(seen.remote_id) for key, seen in found.items() if seen.state is RemoteState.STORED}
 
     def _judge(
-        self, project: str, kind: Kind, items: Sequence[ParcelItem], answer: Answer, results: _Results
+        self, project: str, kind: Kind, items: Sequence[ParcelItem], answer: Answer, results: Results
     ) -> None:
         """Say what an answer means for each file; nothing is said of several that are refused together."""
         if answer.ok:
             results |= self._stored(project, kind, items, answer)
         elif hubfields.is_no_project(answer):
             refused = Failure(_K.REFUSED, hubfields.NO_PROJECT, answer.status)
-            results |= {item.outgoing.key: refused for item in items}
+            results |= all_alike(items, refused)
         elif answer.status == 400 and len(items) == 1:
             results[items[0].outgoing.key] = self._asking.failure(answer)
         elif answer.status == 500 and answer.code == "GENERIC_ERROR" and kind is Kind.VIDEO:
@@ -199,7 +197,7 @@ class Sending:
         elif answer.status != 400:
             raise TransferError(self._asking.failure(answer))
 
-    def _stored(self, project: str, kind: Kind, items: Sequence[ParcelItem], answer: Answer) -> _Results:
+    def _stored(self, project: str, kind: Kind, items: Sequence[ParcelItem], answer: Answer) -> Results:
         data = hubfields.record_of(hubfields.data_of(answer))
         found: list[RemoteId | None]
         if kind is Kind.VIDEO:
@@ -210,7 +208,7 @@ class Sending:
             pictures = walk([item.outgoing for item in items], told)
             found = [RemoteId(project, kind, each.id) if each else None for each in pictures]
             names = [each.name if each else "" for each in pictures]
-        results: _Results = {}
+        results: Results = {}
         for item, remote_id, name in zip(items, found, names, strict=True):
             outgoing = item.outgoing
             if remote_id is None:
@@ -258,17 +256,9 @@ class Sending:
             if kind is Kind.VIDEO:
                 http = self._line.http(self._line.pace.video_answer_s)
                 stack.push_async_callback(http.aclose)
-            feeds: list[tuple[Feed, int]] = [
-                (_Unconfirmed(item.feed), item.outgoing.size_bytes) for item in items
-            ]
-            await stack.enter_async_context(beating(feeds, once=lambda: form.is_out))
-            return await http.stream_body(
-                "POST",
-                f"{self._line.api}/projects/{project}/{'videos' if kind is Kind.VIDEO else 'images'}",
-                headers={"Content-Type": form.content_type, "X-Upload-Id": upload.id},
-                size_bytes=form.size_bytes,
-                blocks=form,
-            )
+            path = f"{self._line.api}/projects/{project}/{'videos' if kind is Kind.VIDEO else 'images'}"
+            alive = [(_Unconfirmed(item.feed), item.outgoing.size_bytes) for item in items]
+            return await post_form(http, path, form, alive, {"X-Upload-Id": upload.id})
 
 
 class _FromTheStart:
@@ -335,7 +325,7 @@ def _project(items: Sequence[ParcelItem]) -> str:
     return target
 
 
-def _has_stored(results: _Results) -> bool:
+def _has_stored(results: Results) -> bool:
     return any(isinstance(each, Sent) for each in results.values())
 
 

@@ -3,14 +3,12 @@
 No row sends a secret, and none makes anything: the one POST is empty and from nobody.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 from app.remote import draft, tusfields
-from app.remote.answer import Answer
+from app.remote.answer import Answer, object_in
 from app.remote.registry import (
     CELL_SEGMENTATION_HUB,
     DIRECTDRIVE,
@@ -62,36 +60,28 @@ class Probe:
     below: tuple[str, ...] = ()
 
 
-def _json(answer: Answer) -> dict[str, Any]:
-    try:
-        value = json.loads(answer.body) if answer.body else {}
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _is_uphaul(answers: Sequence[Answer]) -> bool:
-    return answers[0].status == 200 and _json(answers[0]).get("server") == "uphaul"
+    return answers[0].status == 200 and object_in(answers[0].body).get("server") == "uphaul"
 
 
 def _is_vuemantics(answers: Sequence[Answer]) -> bool:
     health = answers[0]
     is_plain = health.headers.get("content-type", "").startswith("text/plain")
     return (health.status == 200 and is_plain and health.body.strip() == "1") or (
-        health.status == 404 and "The endpoint was a psyop" in str(_json(health).get("detail"))
+        health.status == 404 and "The endpoint was a psyop" in str(object_in(health.body).get("detail"))
     )
 
 
 def _is_directdrive(answers: Sequence[Answer]) -> bool:
     root, openapi = answers
-    paths = _json(openapi).get("paths")
-    return _json(root).get("message") == "Welcome to the File Transfer API" or (
+    paths = object_in(openapi.body).get("paths")
+    return object_in(root.body).get("message") == "Welcome to the File Transfer API" or (
         isinstance(paths, dict) and "/api/v1/upload/initiate" in paths
     )
 
 
 def _is_hub(answers: Sequence[Answer]) -> bool:
-    envelope = _json(answers[0])
+    envelope = object_in(answers[0].body)
     return (
         answers[0].status == 401
         and envelope.get("success") is False
@@ -103,12 +93,16 @@ def _is_doorito(answers: Sequence[Answer]) -> bool:
     sessions, *healths = answers
     asks_who = sessions.status in (400, 401, 403, 415, 422) and not sessions.is_html
     # A server that answers 401 to whatever is asked is no proof: its health is open to everybody.
-    return asks_who and any(each.status == 200 and _json(each).get("status") == "ok" for each in healths)
+    return asks_who and any(
+        each.status == 200 and object_in(each.body).get("status") == "ok" for each in healths
+    )
 
 
 def _is_doorito_form(answers: Sequence[Answer]) -> bool:
     health, login = answers
-    return _json(health).get("status") == "ok" and login.is_html and "csrfmiddlewaretoken" in login.body
+    return (
+        object_in(health.body).get("status") == "ok" and login.is_html and "csrfmiddlewaretoken" in login.body
+    )
 
 
 def _is_tus(answers: Sequence[Answer]) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from app.domain.failure import FailureKind, TransferError
 from app.remote.account import Account
+from app.remote.answer import object_in
 from app.remote.auth import Auth
 from app.remote.vuemantics_fields import share_of
 from app.remote.websocket import SocketClosedError, WebSocket, open_socket
@@ -206,7 +207,7 @@ class Push:
             await socket.send(json.dumps({"type": "auth", "token": _token(headers)}))
             try:
                 async with asyncio.timeout(_ANSWER_S):
-                    let_in = _parsed(await socket.receive()).get("action") == "auth_success"
+                    let_in = object_in(await socket.receive()).get("action") == "auth_success"
                     if not let_in:  # an auth_error; the closing code follows
                         await socket.receive()
             except SocketClosedError as closed:
@@ -231,7 +232,7 @@ class Push:
         try:
             while self._is_wanted():
                 async with asyncio.timeout(self._silence_s):
-                    message = _parsed(await socket.receive())
+                    message = object_in(await socket.receive())
                 batch_id = self.told.take(message)
                 if batch_id is not None:
                     self._said(batch_id)
@@ -261,11 +262,3 @@ class Push:
 
 def _token(headers: Mapping[str, str]) -> str:
     return headers.get("Authorization", "").removeprefix("Bearer ")
-
-
-def _parsed(text: str | bytes) -> Mapping[str, Any]:
-    try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return message if isinstance(message, dict) else {}

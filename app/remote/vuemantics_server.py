@@ -6,11 +6,10 @@ send_parcel ──► begun earlier? find ──► place in the hour? ──►
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from app.domain.failure import CancelledElsewhereError, Failure, FailureKind, TransferError
-from app.remote.answer import Answer
+from app.remote.answer import Answer, object_in
 from app.remote.auth import Auth, SignedIn
 from app.remote.base import (
     Abilities,
@@ -23,9 +22,9 @@ from app.remote.base import (
     RemoteState,
     Sent,
 )
-from app.remote.beating import beating
 from app.remote.http import Http
 from app.remote.multipart import FilePart, Multipart
+from app.remote.parcel import Result, Results, by_key, in_order, left, post_form, send_alone
 from app.remote.push import Push
 from app.remote.vuemantics_fields import (
     MOST_FILE_BYTES,
@@ -114,25 +113,21 @@ class VuemanticsServer:
 
     async def send(self, outgoing: Outgoing, feed: Feed) -> Sent:
         """Send one file in a POST of its own (RemoteServer.send)."""
-        (result,) = await self.send_parcel([ParcelItem(outgoing, feed)])
-        if isinstance(result, Failure):
-            raise TransferError(result)
-        return result
+        return await send_alone(self.send_parcel, outgoing, feed)
 
-    async def send_parcel(self, items: Sequence[ParcelItem]) -> list[Sent | Failure]:
+    async def send_parcel(self, items: Sequence[ParcelItem]) -> list[Result]:
         """Send files in one POST (ParcelServer.send_parcel); what arrived with a lost answer is not sent again."""
-        results: dict[str, Sent | Failure] = {}
+        results: Results = {}
         for item in items:
             refused = self.refusal(item.outgoing)
             if refused is not None:
                 results[item.outgoing.key] = refused
         for key, remote_id in (await self._there([item.outgoing for item in items])).items():
             results[key] = Sent(remote_id, processing=True)
-        left = [item for item in items if item.outgoing.key not in results]
-        if left:
-            sent = await self._post(left)
-            results.update((item.outgoing.key, each) for item, each in zip(left, sent, strict=True))
-        return [results[item.outgoing.key] for item in items]
+        fresh = left(items, results)
+        if fresh:
+            results |= by_key(fresh, await self._post(fresh))
+        return in_order(items, results)
 
     async def _there(self, outgoings: Sequence[Outgoing]) -> dict[str, str]:
         """Return the ids of those that the server has from an earlier attempt, by their keys."""
@@ -146,7 +141,7 @@ class VuemanticsServer:
         found = await self._finding.find(begun) if begun else {}
         return there | {key: file.remote_id for key, file in found.items()}
 
-    async def _post(self, items: Sequence[ParcelItem]) -> list[Sent | Failure]:
+    async def _post(self, items: Sequence[ParcelItem]) -> list[Result]:
         names = names_of([item.outgoing for item in items])
         body = Multipart([_part(item, name) for item, name in zip(items, names, strict=True)])
         mark = self._shared.posts.take()
@@ -167,15 +162,9 @@ class VuemanticsServer:
         # Also a connection that was closed behind our back is noticed here, and not by the POST.
         self._shared.posts.begin(await self._finding.newest())
         self._shared.push.open()  # the first words come before the answer
-        feeds = [(item.feed, item.outgoing.size_bytes) for item in items]
-        async with beating(feeds[-1:], once=lambda: body.is_out):
-            return await self._http.stream_body(
-                "POST",
-                f"{root}/v1/uploads/bulk",
-                headers={"Content-Type": body.content_type},
-                size_bytes=body.size_bytes,
-                blocks=body,
-            )
+        last = items[-1]
+        alive = [(last.feed, last.outgoing.size_bytes)]
+        return await post_form(self._http, f"{root}/v1/uploads/bulk", body, alive)
 
     async def _renew_for(self, size_bytes: int) -> None:
         auth = self._shared.auth
@@ -185,9 +174,7 @@ class VuemanticsServer:
         if ends is not None and ends - self._shared.now() < _TOKEN_SPARE_S + size_bytes / _SLOW_BPS:
             await auth.renew(await auth.headers())
 
-    async def _taken(
-        self, answer: Answer, items: Sequence[ParcelItem], names: Sequence[str]
-    ) -> list[Sent | Failure]:
+    async def _taken(self, answer: Answer, items: Sequence[ParcelItem], names: Sequence[str]) -> list[Result]:
         body = answer.json()
         batch_id, ids, refused = (
             str(body.get("batch_id") or ""),
@@ -199,7 +186,7 @@ class VuemanticsServer:
                 Failure(_K.NOT_A_SERVER, "its answer does not say what it took", answer.status)
             )
         reasons = [_reason(each) for each in refused]
-        results: list[Sent | Failure] = []
+        results: list[Result] = []
         told = []
         for item, match in zip(items, matched(names, [str(each) for each in ids], reasons), strict=True):
             if isinstance(match, Failure):
@@ -227,10 +214,8 @@ class VuemanticsServer:
                 if limit
                 else replace(error.failure, retry_after_s=wait_s)
             )
-        if status == 409 and _names_batch(
-            answer
-        ):  # cancelled from elsewhere while it was sent: our server can
-            posts.answered(mark)
+        if status == 409 and isinstance(object_in(answer.body).get("batch_id"), str):
+            posts.answered(mark)  # cancelled from elsewhere while it was sent: our server can
             return CancelledElsewhereError(answer.detail)
         if status >= 500:
             posts.answered(mark)  # it may well have been counted
@@ -325,12 +310,6 @@ def _reason(refused: object) -> tuple[str, str]:
     if not isinstance(refused, dict):
         return "", ""
     return str(refused.get("filename") or ""), str(refused.get("error") or "")[:300]
-
-
-def _names_batch(answer: Answer) -> bool:
-    with suppress(TransferError):
-        return isinstance(answer.json().get("batch_id"), str)
-    return False
 
 
 def _is_not_counted(error: BaseException) -> bool:
