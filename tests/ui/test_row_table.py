@@ -4,6 +4,7 @@ import random
 
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtGui import QTextDocument
 from PySide6.QtTest import QAbstractItemModelTester
 
 from app.domain.state import TransferState
@@ -215,6 +216,15 @@ def test_names_with_broken_bytes_are_shown_with_a_mark(files: FileTable) -> None
     """Qt would leave the undecodable byte out, and two files would look the same."""
     files.show("b1", [transfer(0, name="caf\udce9.txt")])
     assert files.index(0, 0).data() == "caf\ufffd.txt"
+
+
+def test_a_name_that_looks_like_html_is_shown_letter_by_letter_in_its_tooltip(files: FileTable) -> None:
+    """Qt would show the picture instead, from whatever place the name gives."""
+    name = '<img src="file:secret.png">  & co'
+    files.show("b1", [transfer(0, name=name)])
+    tip = QTextDocument()
+    tip.setHtml(files.index(0, column(files, "name")).data(Qt.ItemDataRole.ToolTipRole))
+    assert tip.toPlainText() == name
 
 
 def test_there_is_nothing_below_a_row(files: FileTable) -> None:

@@ -160,11 +160,12 @@ async def test_the_list_tests_changes_and_removes(
     await run.until(lambda: names(run) == ["This computer", "laboratory"], "its new name")
     servers.remove.click()
     box = await dialog(run, QMessageBox)
-    question = box.informativeText()
+    question, form = box.informativeText(), box.textFormat()
     next(button for button in box.buttons() if button.text() == "Remove").click()
     await run.until(lambda: names(run) == ["This computer"], "it is gone")
     assert tested.startswith("lab answers. ")
     assert question == "Its sign-in is forgotten. What has arrived there stays there."
+    assert form is Qt.TextFormat.PlainText
     assert vault.kept == {}
 
 

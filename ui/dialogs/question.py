@@ -1,5 +1,6 @@
 """A question with two answers, one of which cannot be taken back."""
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from ui.loop import ask
@@ -10,6 +11,7 @@ async def confirmed(parent: QWidget, question: str, more: str, yes: str) -> bool
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle("Uphaul")
+    box.setTextFormat(Qt.TextFormat.PlainText)  # names are in it
     box.setText(question)
     box.setInformativeText(more)
     wanted = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)

@@ -17,6 +17,7 @@ from app.domain.batch import IntakeReport
 from app.domain.paths import SkipReason
 from app.words import report_text, skip_text
 from ui.theme import Theme
+from ui.tips import plain_tip
 from ui.views.value import showable
 
 
@@ -63,7 +64,7 @@ class ReportDialog(QDialog):
             group = QTreeWidgetItem(tree, [skip_text(SkipReason(reason), count)])
             group.setIcon(0, self._theme.icon("skip-forward", self._theme.colours.secondary))
             for path in self._paths(reason):
-                QTreeWidgetItem(group, [path]).setToolTip(0, path)
+                QTreeWidgetItem(group, [path]).setToolTip(0, plain_tip(path))
             group.setExpanded(len(self._report.skipped_count) == 1)
         return tree
 

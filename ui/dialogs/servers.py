@@ -22,6 +22,7 @@ from ui.delegates.row import ROW_HEIGHT
 from ui.dialogs.parts import Mood, Sentence, button, keep_size
 from ui.selection import files_text
 from ui.theme import Theme
+from ui.tips import plain_tip
 from ui.views.status import link_of, server_state
 
 FIRST_SIZE = QSize(960, 400)
@@ -106,7 +107,7 @@ class ServersDialog(QDialog):
             item = self.tree.topLevelItem(number) or QTreeWidgetItem(self.tree)
             for column, text in enumerate(_texts(server, now)):
                 item.setText(column, text)
-                item.setToolTip(column, text)
+                item.setToolTip(column, plain_tip(text))
             item.setData(0, _ID, server.profile_id)
             item.setSizeHint(0, QSize(0, ROW_HEIGHT))
             item.setIcon(3, self._light(link_of(server)))

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Protocol
 
-from PySide6.QtCore import QSettings, QSize
+from PySide6.QtCore import QSettings, QSize, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -123,6 +123,7 @@ class SignInDialog(QDialog):
         form.setVerticalSpacing(6)
         if self._server.user:
             user = QLabel(self._server.user, self)
+            user.setTextFormat(Qt.TextFormat.PlainText)
             user.setAccessibleName("User name")
             form.addRow("User name", user)
         form.addRow(word, self.secret)
@@ -139,6 +140,7 @@ class SignInDialog(QDialog):
         layout.setSpacing(8)
         layout.addWidget(heading(self._server.name, self, scale=1.2))
         address = QLabel(self._server.url, self)
+        address.setTextFormat(Qt.TextFormat.PlainText)
         address.setForegroundRole(address.palette().ColorRole.PlaceholderText)
         layout.addWidget(address)
         layout.addLayout(form)

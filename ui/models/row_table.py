@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
 from ui.models.columns import Cell, Column
+from ui.tips import plain_tip
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -190,8 +191,8 @@ class RowTable(QAbstractTableModel, Generic[R]):
         column, row = self.columns[index.column()], self._shown[index.row()]
         if role == _ALIGNMENT:
             return _RIGHT if column.cell is Cell.NUMBER else _LEFT
-        if role == _TOOLTIP and column.tip is not None:
-            return column.tip(row, self.clock())
+        if role == _TOOLTIP:
+            return plain_tip((column.tip or column.text)(row, self.clock()))
         return column.text(row, self.clock())
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = _DISPLAY) -> Any:

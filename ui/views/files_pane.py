@@ -12,6 +12,7 @@ from app.domain.transfer import TransferView
 from ui.models.columns import readable
 from ui.models.file_table import FileTable, StateGroup, group_counts
 from ui.theme import Theme
+from ui.tips import plain_tip
 from ui.views.details import DetailsPanel
 from ui.views.table import TableView
 
@@ -54,7 +55,7 @@ class StateBar(QWidget):
         shown = self.name.fontMetrics().elidedText(full, Qt.TextElideMode.ElideMiddle, NAME_WIDTH)
         if self.name.text() != shown:
             self.name.setText(shown)
-            self.name.setToolTip(full)
+            self.name.setToolTip(plain_tip(full))
         for group, count in group_counts(files).items():
             self._count(self.buttons[group], group, count, shown=name is not None)
 

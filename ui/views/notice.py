@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from ui.theme import Theme
+from ui.tips import plain_tip
 
 HEIGHT = 40
 
@@ -121,7 +122,7 @@ class NoticeBar(QWidget):
                 self.focusNextChild()
             return
         self._text.setText(self._shown.text)
-        self._text.setToolTip(self._shown.text)
+        self._text.setToolTip(plain_tip(self._shown.text))
         self._action.setText(self._shown.action or "")
         self._action.setVisible(self._shown.action is not None)
         self.setAccessibleName(self._shown.text)

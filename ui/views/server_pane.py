@@ -13,6 +13,7 @@ from ui.models.columns import readable
 from ui.models.server_batches import ServerBatchTable, ServerRow
 from ui.selection import REMOTE_OVER
 from ui.theme import Theme
+from ui.tips import plain_tip
 from ui.views.table import TableView
 
 BAR_HEIGHT = 38
@@ -62,7 +63,7 @@ class SwitchBar(QWidget):
 
     def name_server(self, name: str, *, lists: bool) -> None:
         """Say which server the second button is about, and whether it can tell anything."""
-        tip = (
+        tip = plain_tip(
             f"All batches of your account on “{readable(name)}”, also those begun elsewhere (Alt+Shift+2)"
             if lists
             else f"“{readable(name)}” does not list batches"
@@ -81,7 +82,7 @@ class SwitchBar(QWidget):
     def say(self, text: str) -> None:
         """Say how fresh or how wrong the list is."""
         self._said.setText(text)
-        self._said.setToolTip(text)
+        self._said.setToolTip(plain_tip(text))
         self._again.setVisible(self.there.isChecked())
 
     def paintEvent(self, event: QPaintEvent) -> None:

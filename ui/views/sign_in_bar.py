@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWi
 from app.domain.events import Link, ServerView
 from ui.selection import files_text
 from ui.theme import Theme
+from ui.tips import plain_tip
 from ui.views.status import link_of
 
 HEIGHT = 40
@@ -64,7 +65,7 @@ class SignInBar(QWidget):
             text = sign_in_text(asking[0], waiting.get(asking[0].name, 0), len(asking) - 1)
             if text != self._text.text():
                 self._text.setText(text)
-                self._text.setToolTip(text)
+                self._text.setToolTip(plain_tip(text))
                 self.setAccessibleName(text)
         if self.isHidden() == bool(asking):
             self.setVisible(bool(asking))

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWi
 from app.domain.events import Frame, Link, ServerView, Totals
 from app.words import duration_text, failure_text, speed_text
 from ui.theme import Theme
+from ui.tips import plain_tip
 from ui.views.sparkline import Sparkline
 
 HEIGHT = 34
@@ -114,7 +115,7 @@ class StatusBar(QWidget):
         self._servers = servers
         link, sentence = link_sentence(servers, self._clock())
         self._link.setText(sentence)
-        self._link.setToolTip("\n".join(_tip(server, self._clock()) for server in servers))
+        self._link.setToolTip(plain_tip("\n".join(_tip(server, self._clock()) for server in servers)))
         colour = self._link_colour(link)
         if colour != self._dot.colour:
             self._dot.colour = colour
@@ -170,6 +171,7 @@ class StatusBar(QWidget):
         for widget in (self._link, self._speed, self._running, self._waiting, self._paused, self._failed):
             widget.setFont(font)
             widget.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._link.setTextFormat(Qt.TextFormat.PlainText)  # it names a server
         self._link.setAccessibleName("Servers")
         self._speed.setAccessibleName("Speed of all uploads")
         self._speed.setToolTip("Speed of all uploads together")

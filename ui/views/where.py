@@ -10,6 +10,7 @@ from app.domain.events import Link, ServerView
 from app.remote.base import Target
 from ui.models.columns import readable
 from ui.theme import Theme
+from ui.tips import plain_tip
 from ui.views.status import link_of
 
 LONGEST = 24
@@ -80,7 +81,7 @@ class ServerButton(_Button):
             name = readable(server.name).replace("&", "&&")
             entry = group.addAction(f"{name} (sign in again)" if link_of(server) is Link.SIGN_IN else name)
             entry.setCheckable(True)
-            entry.setToolTip(server.url)
+            entry.setToolTip(plain_tip(server.url))
             entry.triggered.connect(lambda _on=False, chosen=server.profile_id: self.chosen.emit(chosen))
             menu.addAction(entry)
             self._entries[server.profile_id] = entry
