@@ -52,6 +52,8 @@ CODE_KINDS: Mapping[str, FailureKind] = {
 """What the ``code`` of our own server's errors means; it wins over the status."""
 
 _DETAIL_CHARS = 300
+_MOST_DIGITS = 18
+"""What has more is no size of anything, and more than the journal can hold."""
 _LONGEST_WAIT_S = 24 * 3600.0
 
 
@@ -98,7 +100,7 @@ class Answer:
     def number(self, header: str) -> int | None:
         """Return a header that holds a whole number of at least 0, or None if it is missing or nonsense."""
         text = self.headers.get(header, "")
-        return int(text) if text.isascii() and text.isdigit() else None
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
     @property
     def code(self) -> str:
@@ -149,7 +151,7 @@ def retry_after_s(text: str, now: float) -> float | None:
         return min(float(text), _LONGEST_WAIT_S)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if when.tzinfo is None:  # "-0000": UTC of a server that does not know its zone
         when = when.replace(tzinfo=UTC)

@@ -65,6 +65,7 @@ def test_the_limit_comes_with_a_413() -> None:
         ("soon", None),
         ("-5", None),
         ("１２", None),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
@@ -92,3 +93,10 @@ def test_an_answer_that_is_no_json_object_is_not_of_a_server(body: str) -> None:
     with pytest.raises(TransferError) as caught:
         Answer(200, {}, body).json()
     assert caught.value.failure.kind is K.NOT_A_SERVER
+
+
+@pytest.mark.parametrize(
+    "text, number", [("0", 0), ("9" * 18, 10**18 - 1), ("9" * 19, None), ("9" * 5000, None)]
+)
+def test_a_number_that_is_no_size_of_anything_is_none(text: str, number: int | None) -> None:
+    assert Answer(204, {"upload-offset": text}).number("upload-offset") == number
