@@ -20,6 +20,8 @@ _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 _USUAL_NAMES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "COPYING", "NOTICE")
 _PREFIX = "License :: OSI Approved :: "
 _QT = frozenset({"pyside6-essentials", "shiboken6"})
+_SPDX = {"pyinstaller": "GPL-2.0-or-later WITH Bootloader-exception"}
+"""Of packages that tell it in a sentence of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ def _texts(package: Distribution) -> list[str]:
 
 def _licence(package: Distribution) -> str:
     """Return the SPDX expression, or the short older field, or what the classifiers say."""
+    if known := _SPDX.get(_name(package)):
+        return known
     metadata = package.metadata
     # What is not there is None to one library of this name and an error to its newer twin, which keyring may bring.
     fields = {name: metadata[name] for name in metadata}

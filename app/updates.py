@@ -146,7 +146,7 @@ async def _get(url: str, suffix: str, most_bytes: int, missing: Why) -> bytes:
         answer = await http.ask("GET", http.whole_path + suffix)
         if 300 <= answer.status < 400:
             raise Refused(Why.MOVED, answer.headers.get("location", ""))
-        if answer.status in (404, 410) or answer.is_html:
+        if answer.status in (404, 410) or (answer.status == 200 and answer.is_html):
             raise Refused(missing)
         if answer.status != 200:
             raise http.failure(answer)

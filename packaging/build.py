@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 from common.context import Context, Stop, say
+from common.sbom import write_sbom
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {
@@ -69,7 +71,10 @@ def _build(context: Context, name: str) -> int:
     if reason := target.obstacle(context):
         raise Stop(f"{name}: {reason}")
     context.dist.mkdir(exist_ok=True)
-    for file in target.build(context):
+    files = target.build(context)
+    if context.payload is None:  # what was frozen elsewhere has its own from there
+        files.append(write_sbom(context))
+    for file in files:
         print(file.relative_to(context.root))
     write_sums(context.dist)
     return 0
@@ -96,4 +101,5 @@ def write_sums(dist: Path) -> None:
 
 
 if __name__ == "__main__":
+    os.umask(0o022)  # that of who builds has no say in what everybody may read
     sys.exit(main(sys.argv[1:]))

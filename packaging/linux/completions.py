@@ -34,6 +34,7 @@ def bash(top: Command) -> str:
         if offered
     ]
     commands = " ".join(f"'{words}'" for words, _command in walk(top))
+    groups = "|".join(f"'{words}'" for words, command in walk(top) if command["commands"] and " " in words)
     return f"""\
 # bash completion for {top["name"]}; made from its parser
 _{top["name"]}() {{
@@ -51,8 +52,10 @@ _{top["name"]}() {{
     esac
     if [[ "$word" == -* || ( "$at" == {top["name"]} && "$COMP_CWORD" -eq 1 ) ]]; then
         COMPREPLY=($(compgen -W "$offered" -- "$word"))
-    elif [[ "$at" == '{top["name"]} server' ]]; then
-        COMPREPLY=($(compgen -W "$offered" -- "$word"))
+    elif [[ "$before" != -* ]]; then
+        case "$at" in
+            {groups}) COMPREPLY=($(compgen -W "$offered" -- "$word")) ;;
+        esac
     fi
     [[ ${{#COMPREPLY[@]}} -gt 0 ]] || compopt -o default -o filenames
 }}
@@ -123,4 +126,5 @@ def _fish_option(option: Mapping[str, Any]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "’") + "'"
+    """Return *text* in quotes that mean the same to zsh and to fish: a backslash before a colon stays one in both."""
+    return "'" + text.replace("'", "’") + "'"

@@ -18,8 +18,7 @@ from pathlib import Path
 
 from common import frozen
 from common.context import Context, Stop, lacking, only_on, say, settle
-from common.sbom import write_sbom
-from linux import tree
+from linux import copyright, tree
 
 MOST_INSTALLED_BYTES = 130_000_000
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -33,13 +32,6 @@ RECOMMENDS = (
     "xdg-utils",
 )
 SUGGESTS = ("python3-nautilus",)
-COMMON_LICENCES = (
-    (("Apache License", "Version 2.0, January 2004", "TERMS AND CONDITIONS"), "Apache-2.0"),
-    (("GNU LESSER GENERAL PUBLIC LICENSE", "Version 3, 29 June 2007"), "LGPL-3"),
-    (("GNU GENERAL PUBLIC LICENSE", "Version 3, 29 June 2007"), "GPL-3"),
-    (("GNU GENERAL PUBLIC LICENSE", "Version 2, June 1991"), "GPL-2"),
-    (("Mozilla Public License Version 2.0", "1. Definitions"), "MPL-2.0"),
-)
 OVERRIDES = """\
 # The program is frozen with its own Python and the versions of its libraries that were tested together; what Debian 12 has
 # as a shared library is used from there (packaging/linux/deb.py), and the rest is listed in the copyright file and the SBOM.
@@ -66,7 +58,7 @@ def obstacle(context: Context) -> str | None:
 
 
 def build(context: Context) -> list[Path]:
-    """Build it, and its SBOM."""
+    """Build it."""
     product = context.product
     root = context.folder("deb", "root")
     program = root / "usr" / "lib" / product.name
@@ -89,7 +81,7 @@ def build(context: Context) -> list[Path]:
     settle([root, *root.rglob("*")], context.epoch_seconds)
     deb = context.dist / f"{product.name}_{product.version}_{ARCHITECTURES[platform.machine()]}.deb"
     context.run(["dpkg-deb", "--root-owner-group", "-Zxz", "--threads-max=1", "--build", root, deb])
-    return [deb, write_sbom(context)]
+    return [deb]
 
 
 def leave_to_debian(program: Path) -> None:
@@ -138,7 +130,10 @@ def _documents(context: Context, root: Path) -> None:
     name, folder = context.product.name, root / "usr/share/doc" / context.product.name
     tree.put(folder / "changelog.gz", tree.packed(_changelog(context)))
     tree.put(folder / "NEWS.gz", tree.packed((context.root / "CHANGELOG.md").read_text(encoding="utf-8")))
-    tree.put(folder / "copyright", _copyright(context, root / "usr/lib" / name))
+    year = datetime.fromtimestamp(context.epoch_seconds, UTC).year
+    folders = sorted(file.name for file in (root / "usr/lib" / name / "_internal").iterdir())
+    parts = copyright.parts_of(context, frozen.payload(context))
+    tree.put(folder / "copyright", copyright.text(context.product, year, parts, folders))
     tree.put(root / "usr/share/lintian/overrides" / name, OVERRIDES)
 
 
@@ -147,60 +142,6 @@ def _changelog(context: Context) -> str:
     when = format_datetime(datetime.fromtimestamp(context.epoch_seconds, UTC))
     entry = f"  * Version {product.version}: what is new is in /usr/share/doc/{product.name}/NEWS.gz."
     return f"{product.name} ({product.version}) unstable; urgency=medium\n\n{entry}\n\n -- {product.maintainer}  {when}\n"
-
-
-def _copyright(context: Context, program: Path) -> str:
-    """Return the copyright file in Debian's format 1.0: ours, then every part that is frozen in, with its own texts."""
-    product = context.product
-    year = datetime.fromtimestamp(context.epoch_seconds, UTC).year
-    own = (context.root / "LICENSE").read_text(encoding="utf-8").split("\n\n", 2)[2]
-    lines = [
-        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/",
-        f"Upstream-Name: {product.title}",
-        f"Source: {product.homepage}",
-        "",
-        "Files: *",
-        f"Copyright: {year} {product.authors}",
-        "License: Expat",
-        *_indented(own),
-    ]
-    for part in sorted((program / "_internal").glob("*.dist-info")):
-        texts = sorted(file for file in (part / "licenses").rglob("*") if file.is_file())
-        words = "\n\n".join(_licence(text.read_text(encoding="utf-8", errors="replace")) for text in texts)
-        metadata = (part / "METADATA").read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
-        name = part.name.removesuffix(".dist-info")
-        if name.partition("-")[0] == product.name:
-            continue
-        lines += [
-            "",
-            f"Files: usr/lib/{product.name}/_internal/{part.name}/*",
-            f"Copyright: the authors of {name}",
-            f"License: {re.sub(r'[^A-Za-z0-9.+-]', '-', name)}",
-            *_indented(_licence_line(metadata) + ("\n\n" + words if words else "")),
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _licence(text: str) -> str:
-    """Return the text of a licence, or where every Debian has it."""
-    for words, name in COMMON_LICENCES:
-        if all(word in text for word in words):
-            return f"The text of this licence is in /usr/share/common-licenses/{name}."
-    return text
-
-
-def _licence_line(metadata: str) -> str:
-    found = re.findall(
-        r"^(?:License-Expression|License|Classifier: License ::) ?:? ?(.+)$", metadata, re.MULTILINE
-    )
-    return f"Declared by its package as: {'; '.join(found) or 'see the text in its folder'}"
-
-
-def _indented(text: str) -> Iterable[str]:
-    return (
-        f" {line.rstrip()}" if line.strip() else " ."
-        for line in text.strip().replace("\f", "\n").splitlines()
-    )
 
 
 def _control(context: Context, root: Path, depends: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from xml.etree import ElementTree
 
 import pytest
 from common.context import Context, Product, Stop
-from linux import appimage, completions, flatpak, icu, man, tree
+from common.sbom import compiled_in
+from linux import appimage, completions, copyright, flatpak, icu, man, tree
 from linux.describe_parser import described
 
 from app import __version__, autostart
@@ -109,6 +111,52 @@ def test_sums_are_what_sha256sum_reads(tmp_path: Path) -> None:
     )
 
 
+def test_the_copyright_file_keeps_every_text_but_those_that_debian_has(context: Context) -> None:
+    apache = "Apache License\nVersion 2.0, January 2004\nlong\nEND OF TERMS AND CONDITIONS"
+    parts = [
+        {"name": "Uphaul", "version": "1", "licence": "MIT", "text": "MIT\n\nCopyright (c) Us\n\nDo it.\n"},
+        {"name": "PIL.low", "version": "2", "licence": "MIT-CMU", "text": f"first\n\n{apache}\nlast"},
+        {"name": "Python", "version": "3.11.2", "licence": "PSF-2.0", "text": "its own"},
+    ]
+    said = copyright.text(context.product, 2026, parts, ["PIL_low-2.dist-info", "pil_low"])
+    paragraphs = said.split("\n\n")
+    assert paragraphs[1:] == [
+        "Files: *\nCopyright: 2026 The Uphaul authors\nLicense: Expat\n Do it.",
+        "Files: usr/lib/uphaul/_internal/PIL_low-2.dist-info/* usr/lib/uphaul/_internal/pil_low/*\n"
+        "Copyright: the authors of PIL.low 2\nLicense: PIL.low-2\n Declared by its authors as: MIT-CMU\n .\n first\n .\n"
+        " The text of this licence is in /usr/share/common-licenses/Apache-2.0.\n last",
+        "Files: usr/lib/uphaul/_internal/base_library.zip usr/lib/uphaul/_internal/libpython* usr/lib/uphaul/_internal/python3*\n"
+        "Copyright: the authors of Python 3.11.2\nLicense: Python-3.11.2\n Declared by its authors as: PSF-2.0\n .\n its own\n",
+    ]
+
+
+def test_what_a_package_has_compiled_in_is_in_the_bill(tmp_path: Path) -> None:
+    folder = tmp_path / "pillow-13.0.0.dist-info" / "sboms"
+    folder.mkdir(parents=True)
+    parts = [
+        {
+            "type": "library",
+            "bom-ref": "/home/somebody",
+            "name": "libtiff",
+            "version": "4.7",
+            "purl": "pkg:generic/libtiff",
+        },
+        {"type": "library", "name": "pybind11", "scope": "excluded"},
+        {"type": "library", "name": "libavif", "version": "1"},
+        {"type": "library", "name": "Pillow", "version": "13.0.0"},
+    ]
+    (folder / "a.cdx.json").write_text(json.dumps({"components": parts}))
+    assert list(compiled_in(tmp_path)) == [
+        {
+            "type": "library",
+            "bom-ref": "pillow/libtiff@4.7",
+            "name": "libtiff",
+            "version": "4.7",
+            "purl": "pkg:generic/libtiff",
+        }
+    ]
+
+
 def small_parser() -> argparse.ArgumentParser:
     """A program with what a completion can get wrong: quotes, brackets, colons, choices, commands below commands."""
     parser = argparse.ArgumentParser(prog="uphaul", description="Sends.", epilog="The end.")
@@ -134,15 +182,20 @@ def test_fish_offers_the_choices_of_an_option() -> None:
     assert wanted in lines
 
 
+def test_zsh_gets_a_colon_that_it_understands() -> None:
+    script = completions.zsh(described(small_parser(), "uphaul", ""))
+    assert "'--how[speed (1\\:2)]:value:(fast slow)'" in script
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no bash of which we know what it is")
 def test_bash_completes_what_the_parser_has() -> None:
     script = completions.bash(described(small_parser(), "uphaul", ""))
     asked = (
-        f"compopt() {{ :; }}; {script}\nfor words in 'uphaul s' 'uphaul send --how f' 'uphaul server a'; do "
+        f"compopt() {{ :; }}; {script}\nfor words in 'uphaul s' 'uphaul send --how f' 'uphaul server a' 'uphaul server --port a'; do "
         "COMP_WORDS=($words); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _uphaul; echo ${COMPREPLY[@]}; done"
     )
     done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
-    assert done.stdout == "send server\nfast\nadd\n"
+    assert done.stdout == "send server\nfast\nadd\n\n"
 
 
 def test_the_man_page_escapes_what_man_would_take_for_its_own(context: Context) -> None:

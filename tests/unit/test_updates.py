@@ -269,8 +269,9 @@ async def test_an_answer_that_never_comes_ends_the_patience(memory: Path) -> Non
         (Canned(302, "", {"Location": "https://elsewhere.example/u.json"}), Why.MOVED),
         (Canned(503), Why.NOT_REACHED),
         (Canned(403), Why.NOT_REACHED),
+        (Canned(500, "<h1>Oh</h1>", {"Content-Type": "text/html"}), Why.NOT_REACHED),
     ],
-    ids=["missing", "portal", "moved", "busy", "forbidden"],
+    ids=["missing", "portal", "moved", "busy", "forbidden", "broken"],
 )
 async def test_other_answers_have_their_words(memory: Path, answer: Canned, expected: Why) -> None:
     reason, text = why(await ask({("GET", "/feed/u.json"): answer}, memory))
