@@ -136,14 +136,14 @@ def _store_whole(
     if not is_new:
         return file, None, False
     partial = Partial.open(storage.partial_path(file.id))
-    tx.on_rollback(partial.close)
     tx.on_rollback(lambda: storage.drop_partial(file.id))
+    tx.on_rollback(partial.close)  # the last step is taken back first: Windows removes no open file
     partial.write([content])
     digest = partial.hash.hexdigest()
     if {file.expected_sha256, sha256} - {None, digest}:
         files.fail(tx, file, WRONG_HASH, now)
-        tx.on_commit(lambda: storage.drop_partial(file.id))
         tx.on_commit(partial.close)
+        tx.on_commit(lambda: storage.drop_partial(file.id))
         return file, None, True
     if file.mtime_ns is not None:
         partial.set_mtime(file.mtime_ns)

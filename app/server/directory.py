@@ -16,6 +16,8 @@ from types import TracebackType
 _BY_DESCRIPTOR = {os.open, os.mkdir, os.stat, os.unlink, os.rmdir, os.link, os.rename} <= os.supports_dir_fd
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV}
 
+_JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", 0xA0000003)
+
 _AS_IT_IS = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 
 
@@ -60,7 +62,7 @@ class Directory:
     def _enter(self, name: str) -> Directory:
         path = self._path / name
         if self._fd is None:
-            if not stat.S_ISDIR(os.lstat(path).st_mode) or os.path.realpath(path) != os.path.abspath(path):
+            if not _is_folder(os.lstat(path)):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
             return Directory(path, None)
         try:
@@ -109,3 +111,11 @@ class Directory:
         except OSError:
             return False
         return True
+
+
+def _is_folder(status: os.stat_result) -> bool:
+    """Whether it is a folder of its own: Windows' junctions are links that look like folders.
+
+    Not by comparing with the real path: DATA itself may be reached by a link, a mapped drive or a short name.
+    """
+    return stat.S_ISDIR(status.st_mode) and getattr(status, "st_reparse_tag", 0) != _JUNCTION
