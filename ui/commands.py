@@ -221,7 +221,11 @@ class Commands(QObject):
         """While the server has not been asked, a cancel can be taken back; then say so."""
         if self.settings.undo_cancel_s > 0:
             self._window.notices.say(
-                text, "Undo", lambda: self._tasks.spawn(self._undo_cancel()), self.settings.undo_cancel_s
+                text,
+                "Undo",
+                lambda: self._tasks.spawn(self._undo_cancel()),
+                self.settings.undo_cancel_s,
+                at_once=True,
             )
 
     async def _undo_cancel(self) -> None:

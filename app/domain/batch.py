@@ -68,8 +68,11 @@ def derive_state(counts: Counts, *, scanning: bool, blocked: bool = False) -> Ba
     if counts.unfinished:
         for state, shown in _UNFINISHED_ORDER:
             if files[state]:
-                waits = blocked and shown in (BatchState.QUEUED, BatchState.WAITING)
-                return BatchState.WAITING if waits else shown
+                if shown in (BatchState.QUEUED, BatchState.WAITING) and blocked:
+                    return BatchState.WAITING
+                # Small files are at the server as soon as they have begun: between two of them nothing rests.
+                between = shown is BatchState.QUEUED and files[_S.PROCESSING]
+                return BatchState.UPLOADING if between else shown
     if scanning:
         return BatchState.SCANNING
     if files[_S.FAILED]:

@@ -1,7 +1,9 @@
 """Which action may be used when, and what its tooltip says."""
 
+import re
+
 import pytest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.domain.batch import IntakeReport
@@ -12,6 +14,8 @@ from ui import selection as rules
 from ui.actions import SPECS, Actions, Do
 from ui.selection import Selection, Table
 from ui.theme import Theme
+from ui.views.header import ColumnHeader
+from ui.views.menus import batches_menu, files_menu, fill_bar, server_menu
 
 S, B, R, E = TransferState, BatchState, RemoteState, CancelEnding
 NOTHING = Selection()
@@ -187,6 +191,20 @@ def test_shortcuts_are_not_given_twice(qtbot: QtBot, theme: Theme) -> None:
     actions = Actions(theme, parent)
     keys = [key.toString() for what in Do for key in dict.fromkeys(actions[what].shortcuts())]
     assert sorted(keys) == sorted(set(keys))
+
+
+def test_no_menu_gives_a_letter_twice(qtbot: QtBot, theme: Theme) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    actions, bar = Actions(theme, parent), QMenuBar(parent)
+    fill_bar(bar, actions, *(ColumnHeader((), "files", parent) for _ in range(3)))
+    menus = [make(actions, parent) for make in (batches_menu, files_menu, server_menu)]
+    twice = []
+    for menu in (*menus, *(action.menu() for action in bar.actions())):
+        assert isinstance(menu, QMenu)
+        letters = [found[1].lower() for one in menu.actions() if (found := re.search("&(.)", one.text()))]
+        twice += [(menu.title(), letter) for letter in set(letters) if letters.count(letter) > 1]
+    assert twice == []
 
 
 def test_every_action_has_words_and_a_picture(qtbot: QtBot, theme: Theme) -> None:

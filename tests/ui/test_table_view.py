@@ -1,9 +1,9 @@
 """The tables as views: a selection that follows its rows, columns that are remembered, keys, text to copy."""
 
 import pytest
-from PySide6.QtCore import QModelIndex, QSettings, Qt
-from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QAbstractItemView
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QSettings, Qt
+from PySide6.QtGui import QImage, QPaintEvent
+from PySide6.QtWidgets import QAbstractItemView, QApplication
 from pytestqt.qtbot import QtBot
 
 from app.domain.state import TransferState
@@ -254,3 +254,31 @@ def test_the_keyboard_s_row_is_framed(qtbot: QtBot, table: TableView[TransferVie
         image.pixelColor(round(rect.center().x() * ratio), round(rect.top() * ratio)).name() for rect in tops
     ]
     assert seen == [theme.colours.selection.name(), theme.colours.accent.name()]
+
+
+class Painted(QObject):
+    """Hears which parts of a widget are really painted."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.widths: list[int] = []
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QPaintEvent):
+            self.widths.append(event.region().boundingRect().width())
+        return False
+
+
+def test_the_frame_is_painted_whole_after_a_key_that_moves_nothing(
+    qtbot: QtBot, table: TableView[TransferView]
+) -> None:
+    heard = Painted(table)
+    with qtbot.waitActive(table):
+        table.activateWindow()
+    table.setFocus()
+    table.select_ids(["t0"], "t0")
+    QApplication.processEvents()
+    table.viewport().installEventFilter(heard)
+    qtbot.keyClick(table, Qt.Key.Key_F12)
+    qtbot.waitUntil(lambda: bool(heard.widths))
+    assert max(heard.widths) == table.viewport().width()

@@ -35,6 +35,7 @@ class _Notice:
     action: str | None
     on_action: Callable[[], object] | None
     milliseconds: int
+    at_once: bool
 
 
 class NoticeBar(QWidget):
@@ -75,9 +76,21 @@ class NoticeBar(QWidget):
         action: str | None = None,
         on_action: Callable[[], object] | None = None,
         seconds: float = 8,
+        *,
+        at_once: bool = False,
     ) -> None:
-        """Show *text* after what is queued already (once, if it is there), with a button *action* that calls *on_action*."""
-        notice = _Notice(text, action, on_action, round(seconds * 1000))
+        """Show *text* after what is queued already (once, if it is there), with a button *action* that calls *on_action*.
+
+        *at_once*: an offer that lapses takes the place of what is shown, which comes back if it has a button and time.
+        """
+        notice = _Notice(text, action, on_action, round(seconds * 1000), at_once)
+        if at_once:
+            shown = self._shown
+            if shown is not None and shown.action is not None and not shown.at_once:
+                self._queue.appendleft(shown)
+            self._queue.appendleft(notice)
+            self._next()
+            return
         if any(notice.text == other.text for other in (*self._queue, *filter(None, [self._shown]))):
             return
         self._queue.append(notice)

@@ -177,7 +177,7 @@ class TableView(QTableView, Generic[R]):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """From the first key on, the row that the keyboard is on is framed; a click takes the frame away."""
-        self._by_keyboard = True
+        self._frame(by_keyboard=True)
         super().keyPressEvent(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
@@ -190,8 +190,14 @@ class TableView(QTableView, Generic[R]):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Whoever clicks knows where."""
-        self._by_keyboard = False
+        self._frame(by_keyboard=False)
         super().mousePressEvent(event)
+
+    def _frame(self, *, by_keyboard: bool) -> None:
+        """Draw the frame, or not, in every cell: a key that moves nothing repaints none."""
+        if self._by_keyboard is not by_keyboard:
+            self._by_keyboard = by_keyboard
+            self.viewport().update()
 
     def moveCursor(
         self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier

@@ -60,6 +60,19 @@ def test_an_action_may_say_something_itself(qtbot: QtBot, bar: NoticeBar) -> Non
     assert bar.text == "Taken back."
 
 
+def test_an_offer_that_lapses_does_not_wait_and_what_else_can_be_done_comes_back(bar: NoticeBar) -> None:
+    bar.say("Done.")
+    bar.say("Stopped.", "Show", lambda: None)
+    bar.dismiss()
+    seen = []
+    for text in ("Cancelling 1 file.", "Cancelling 1 file.", "Cancelling 2 files."):
+        bar.say(text, "Undo", lambda: None, at_once=True)
+        seen.append(bar.text)
+    bar.dismiss()
+    expected = ["Cancelling 1 file.", "Cancelling 1 file.", "Cancelling 2 files.", "Stopped."]
+    assert [*seen, bar.text] == expected
+
+
 def test_time_stands_still_while_somebody_points_at_it(qtbot: QtBot, bar: NoticeBar) -> None:
     bar.say("read me", seconds=0.05)
     point = QPointF(5, 5)

@@ -31,6 +31,7 @@ def counts(**files: int) -> Counts:
         (counts(completed=5, uploading=1, queued=9, waiting=2), B.UPLOADING),
         (counts(preparing=1, queued=9), B.UPLOADING),
         (counts(queued=9, waiting=1), B.QUEUED),
+        (counts(queued=9, processing=4), B.UPLOADING),
         (counts(processing=1, completed=9), B.PROCESSING),
         (counts(waiting=2, paused=1), B.WAITING),
         (counts(paused=2, completed=7), B.PAUSED),
@@ -47,7 +48,8 @@ def test_a_batch_that_only_scans_says_so() -> None:
 
 
 def test_what_is_queued_for_a_server_that_is_away_waits() -> None:
-    assert derive_state(counts(queued=5), scanning=False, blocked=True) is B.WAITING
+    seen = [derive_state(counts(queued=5, processing=n), scanning=False, blocked=True) for n in (0, 1)]
+    assert seen == [B.WAITING] * 2
 
 
 @given(
