@@ -12,7 +12,7 @@ import pytest
 from keyring.backend import KeyringBackend
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QDialog
+from PySide6.QtWidgets import QAbstractButton, QApplication, QDialog
 
 from tests.support.vuemantics_client import picture
 from tests.ui.waiting import eventually
@@ -110,10 +110,16 @@ async def add(
     form.user.setText(user)
     form.secret.setText(password)
     form.name.setText(name)
-    form.save.click()
+    await press(run, form.save)
     await run.until(
         lambda: run.window.top.server_name == name or bool(refusal(run)), "it is chosen, or says why not"
     )
+
+
+async def press(run: Running, button: QAbstractButton) -> None:
+    """Click as soon as one can: a sentence may be there a moment before its buttons are enabled again."""
+    await run.until(button.isEnabled, f"“{button.text()}” can be clicked")
+    button.click()
 
 
 def refusal(run: Running) -> str:

@@ -11,7 +11,7 @@ from tests.support import hub_client
 from tests.support.keyring_in_memory import Memory
 from tests.support.server import ServerProcess
 from tests.support.vuemantics_client import PASSWORD, VuemanticsClient
-from tests.ui.running import Running, add, album, dialog, names, refusal
+from tests.ui.running import Running, add, album, dialog, names, press, refusal
 from ui.actions import Do
 from ui.dialogs.parts import Mood
 from ui.dialogs.project import ProjectDialog
@@ -49,10 +49,10 @@ async def test_a_pasted_address_is_enough_to_find_the_server(
     hint, powers = form.address_said.text, form.powers.accessibleDescription()
     form.user.setText(account.email)
     form.secret.setText(PASSWORD)
-    form.test.click()
+    await press(run, form.test)
     await run.until(lambda: form.end_said.mood in (Mood.GOOD, Mood.BAD), "the test's answer")
     tested = form.end_said.text
-    form.save.click()
+    await press(run, form.save)
     await run.until(lambda: run.window.top.server_name == "vuemantics", "the new server is chosen")
     assert before == (False, False, True)
     assert found == (f"{account.server.url}/vuemantics", "vuemantics", True, True)
@@ -70,7 +70,7 @@ async def test_a_wrong_password_is_said_beside_it(
     form.look.click()
     await run.until(lambda: form.address_said.mood is Mood.GOOD, "what answers there")
     form.user.setText(account.email)
-    form.test.click()
+    await press(run, form.test)
     missing = form.secret_said.text
     form.secret.setText("wrong")
     form.test.click()
@@ -235,7 +235,7 @@ async def test_the_queue_waits_for_a_new_password_and_goes_on(
     await run.until(lambda: asking.said.mood is Mood.BAD, "that it was wrong")
     wrong = asking.said.text
     asking.secret.setText(PASSWORD)
-    asking.enter.click()
+    await press(run, asking.enter)
     await run.until(lambda: run.batches("state") == ["Done"], "it arrives")
     assert said == ("Server: lab, asks you to sign in", "lab asks you to sign in", ["Waiting"])
     assert wrong == "The user name or the password is wrong. Check both, then sign in again."
